@@ -1,0 +1,3 @@
+"""A distributed load-testing harness that says PASS, FAIL or INVALID."""
+
+__version__ = "0.1.0"

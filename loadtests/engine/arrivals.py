@@ -1,0 +1,49 @@
+"""Real time for the pure schedule: the run's clock and the wait until a turn is due."""
+
+import math
+import time
+
+import gevent
+from gevent.event import Event
+
+LONGEST_NAP_S = 1.0
+"""A sleeping user looks up this often, to see whether the run was halted."""
+
+
+class RunClock:
+    """Seconds since the start of the load, the same on every worker of a host; it starts with `go`."""
+
+    def __init__(self) -> None:
+        self._go = Event()
+        self._start = math.inf
+        self.halt_at_s = math.inf
+        """No turn that is due later than this begins; infinite until the run is halted."""
+        self.closed = False
+        """Whether the drain is over: what is still due is dropped."""
+
+    def go(self, start_epoch_s: float) -> None:
+        """The load starts at this moment of the Unix epoch."""
+        self._start = time.perf_counter() + start_epoch_s - time.time()
+        self._go.set()
+
+    def wait_for_go(self) -> None:
+        """Block until the start is known."""
+        self._go.wait()
+
+    def now(self) -> float:
+        """Seconds since the start; negative before it."""
+        return time.perf_counter() - self._start
+
+    @property
+    def started(self) -> bool:
+        """Whether `go` was given."""
+        return self._go.is_set()
+
+    def wait_until(self, due_s: float) -> bool:
+        """Sleep until `due_s`; False when the run was halted before that moment."""
+        while due_s <= self.halt_at_s:
+            delay = due_s - self.now()
+            if delay <= 0 or self.closed:
+                return True
+            gevent.sleep(min(delay, LONGEST_NAP_S))
+        return False

@@ -1,0 +1,235 @@
+"""The master's side: gives out the plan, starts the clock, and writes what comes back into the run's folder first."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
+
+from loadtests.engine import messages
+from loadtests.errors import RunError
+from loadtests.exitcodes import ExitCode
+from loadtests.measure.snapshot import Snapshot
+from loadtests.measure.window import Window, WindowMerger
+from loadtests.scenario.plan import Plan
+from loadtests.store.folder import RunFolder
+from loadtests.store.records import LineWriter
+
+log = logging.getLogger(__name__)
+
+START_DELAY_S = 0.5
+"""From `go` to the start of the load, so that every worker has the message before it."""
+PATIENCE_S = 10.0
+"""How long after the drain a worker's final report is waited for."""
+
+
+class Member:
+    """What the master knows of one worker."""
+
+    def __init__(self, worker: int, node: str) -> None:
+        self.worker, self.node = worker, node
+        self.name = node
+        self.ready = self.final = self.lost = False
+        self.received = -1
+        """Number of the last snapshot before which none is missing."""
+        self.ahead: dict[int, dict[str, Any]] = {}
+        """Snapshots that came before an earlier one."""
+
+
+class Collector:
+    """One run, seen from the master (or from the only process there is)."""
+
+    def __init__(
+        self, environment: Environment, runner: MasterRunner | LocalRunner, plan: Plan, host: str, folder: RunFolder
+    ) -> None:
+        self._environment, self._runner = environment, runner
+        self._plan, self._host, self._folder = plan, host, folder
+        self._windows = LineWriter(folder.file("windows.jsonl"))
+        self._accepted = LineWriter(folder.file("accepted.jsonl"))
+        self._members = {node: Member(index, node) for index, node in enumerate(nodes_in_order(runner))}
+        self._merger = WindowMerger(len(self._members))
+        self._start_epoch: float | None = None
+        self._halted = False
+        self._over = False
+
+    def begin(self) -> None:
+        """Give each worker its part of the plan. Users are spawned right after this."""
+        plan = self._plan.to_json()
+        for node, member in self._members.items():
+            part = {"plan": plan, "host": self._host, "worker": member.worker, "workers": len(self._members)}
+            self._runner.send_message(messages.PLAN, part, node)
+        self._later(0, self._watch)
+
+    # Messages from workers.
+
+    def on_ready(self, node: str, data: dict[str, Any]) -> None:
+        """A worker's users have their tokens; when all have, the load starts."""
+        member = self._members[node]
+        member.ready, member.name = True, data["name"]
+        if data["trouble"]:
+            self._folder.event("not_ready", None, worker=member.name, trouble=data["trouble"])
+            self._end(ExitCode.NOT_READY)
+        elif all(one.ready for one in self._members.values()):
+            self._go()
+
+    def on_snapshot(self, node: str, data: dict[str, Any]) -> None:
+        """Take a snapshot in the order of its number; a repeated one is only acknowledged again."""
+        member = self._members[node]
+        if data["number"] > member.received:
+            member.ahead[data["number"]] = data
+        while (following := member.ahead.pop(member.received + 1, None)) is not None:
+            member.received += 1
+            self._take(Snapshot.from_json(following))
+        self._runner.send_message(messages.RECEIVED, {"number": member.received}, node)
+
+    def on_final(self, node: str, data: dict[str, Any]) -> None:
+        """A worker's users have had their turns."""
+        member = self._members[node]
+        member.final = True
+        self._folder.event("worker_final", self._now(), missing=data["snapshots"] - member.received - 1, report=data)
+        self._release(member)
+        self._end_if_all_done()
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self._accepted.append(
+            *(
+                {"id": task.task_id, "user": task.user, "due_s": round(task.due_s, 6), "accepted_s": round(task.accepted_s, 6)}
+                for task in snapshot.accepted
+            )
+        )
+        self._write(self._merger.add(snapshot))
+
+    def _write(self, windows: list[Window]) -> None:
+        self._windows.append(*(window.to_json() for window in windows))
+
+    # The course of the run.
+
+    @property
+    def over(self) -> bool:
+        """Whether everything has been written."""
+        return self._over
+
+    def halt(self, reason: str) -> None:
+        """End the load now: no turn begins any more, what is in flight is drained."""
+        if not (self._halted or self._over):
+            self._safely(lambda: self._halt(reason))
+
+    def _halt(self, reason: str) -> None:
+        self._halted = True
+        if self._start_epoch is None:
+            self._folder.event("halt", None, reason=reason)
+            self._end(ExitCode.INTERRUPTED)
+            return
+        at_s = max(0.0, self._now() or 0.0)
+        self._folder.event("halt", at_s, reason=reason)
+        self._runner.send_message(messages.HALT, {"at_s": at_s})
+        self._later(self._plan.scenario.load.drain, self._close)
+
+    def _go(self) -> None:
+        self._start_epoch = time.time() + START_DELAY_S
+        self._folder.event("start", 0.0, epoch=self._start_epoch, workers={m.worker: m.name for m in self._members.values()})
+        self._runner.send_message(messages.GO, {"start": self._start_epoch})
+        load = self._plan.scenario.load
+        self._later(START_DELAY_S + load.total_s + load.drain, self._close)
+
+    def _close(self) -> None:
+        """The drain is over; soon after, whoever has not reported its end is lost."""
+        if self._over:
+            return
+        self._runner.send_message(messages.CLOSE, {})
+        gevent.sleep(PATIENCE_S)
+        for member in self._members.values():
+            if not (member.final or member.lost):
+                self._lose(member, "sent no final report")
+        self._end_if_all_done()
+
+    def _watch(self) -> None:
+        while not self._over:
+            gevent.sleep(0.5)
+            for member in self._members.values():
+                if not (member.final or member.lost) and self._is_gone(member.node):
+                    self._lose(member, "stopped answering")
+                    self.halt(f"{member.name} was lost")
+                    self._end_if_all_done()
+
+    def _is_gone(self, node: str) -> bool:
+        if isinstance(self._runner, LocalRunner):
+            return False
+        client = self._runner.clients.get(node)
+        return client is None or client.state == STATE_MISSING
+
+    def _lose(self, member: Member, how: str) -> None:
+        member.lost = True
+        self._folder.event("worker_lost", self._now(), worker=member.worker, name=member.name, how=how)
+        self._release(member)
+
+    def _release(self, member: Member) -> None:
+        self._write(self._merger.forget(member.worker))
+
+    def _end_if_all_done(self) -> None:
+        if all(member.final or member.lost for member in self._members.values()):
+            self._end(ExitCode.PASS)
+
+    def _end(self, code: ExitCode) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._write(self._merger.close())
+        self._folder.event("stop", self._now())
+        self._quit(code)
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        gevent.spawn_later(delay_s, self._safely, action)
+
+    def _safely(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except RunError as error:
+            self._fatal(error)
+
+    def _fatal(self, error: RunError) -> None:
+        """The run's folder cannot be written: stop at once and say so on the last line of the log."""
+        self._over = True
+        print(f"loadtest: fatal: {error}", file=sys.stderr, flush=True)
+        self._quit(ExitCode.INVALID)
+
+    def _quit(self, code: ExitCode) -> None:
+        """Leave Locust; its web UI stays for whoever looks at it."""
+        self._environment.process_exit_code = int(code)
+        headless = self._environment.parsed_options is not None and self._environment.parsed_options.headless
+        gevent.spawn(self._runner.quit if headless else self._runner.stop)
+
+    def _now(self) -> float | None:
+        return None if self._start_epoch is None else round(time.time() - self._start_epoch, 3)
+
+    def guarded(self, handler: Callable[[str, dict[str, Any]], None]) -> Callable[..., None]:
+        """`handler` as a listener of Locust's messages, in which a full disk ends the run."""
+
+        def listener(environment: Environment, msg: Message, **_: Any) -> None:
+            if not self._over and msg.node_id in self._members:
+                self._safely(lambda: handler(msg.node_id, msg.data))
+
+        return listener
+
+    def listen(self) -> None:
+        """Register for the workers' messages."""
+        for kind, handler in (
+            (messages.READY, self.on_ready),
+            (messages.SNAPSHOT, self.on_snapshot),
+            (messages.FINAL, self.on_final),
+        ):
+            self._runner.register_message(kind, self.guarded(handler))
+
+
+def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:
+    """Node ids in the order in which Locust hands out users, so that a shard is as large as its worker's share of users."""
+    if isinstance(runner, LocalRunner):
+        return ["local"]
+    dispatcher = runner._users_dispatcher
+    assert dispatcher is not None, "called before the test started"
+    return [node.id for node in dispatcher._worker_nodes]

@@ -1,0 +1,102 @@
+"""What the users of one worker share: the plan, the clock, the recorder, and the numbers that are still to be given out."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from locust.env import Environment
+
+from loadtests import settings
+from loadtests.engine.arrivals import RunClock
+from loadtests.engine.http.session import Abandoned
+from loadtests.engine.recorder import Recorder
+from loadtests.pacing.shard import shard
+from loadtests.pacing.stream import DIGEST_MODULUS
+from loadtests.scenario.plan import Plan
+from loadtests.traffic import journeys
+from loadtests.traffic.payloads import task_payloads
+
+LOGINS_AT_ONCE = 20
+
+
+class Crew:
+    """One worker's part of a run. `when_ready` and `when_done` are called once, when all its users are."""
+
+    def __init__(self, plan: Plan, host: str, worker: int, workers: int) -> None:
+        for file in plan.scenario.journeys:
+            journeys.load_file(Path(file))
+        self.plan, self.host, self.worker = plan, host, worker
+        self.actions = tuple(journeys.REGISTRY[share.journey].run for share in plan.scenario.mix)
+        self.payloads = task_payloads(plan.scenario.seed)
+        self.clock = RunClock()
+        self.recorder = Recorder(worker)
+        self.secret = os.environ.get(settings.JWT_SECRET, "")
+        self.logins = BoundedSemaphore(LOGINS_AT_ONCE)
+        self.size = len(shard(plan.scenario.load.users, worker, workers))
+        self.active = 0
+        self.stream_digest = 0
+        self.trouble: str | None = None
+        self.when_ready: Callable[[], None] = lambda: None
+        self.when_done: Callable[[], None] = lambda: None
+        self._numbers = iter(shard(plan.scenario.load.users, worker, workers))
+        self._busy: set[gevent.Greenlet] = set()
+        self._ready = self._gone = 0
+
+    def enrol(self) -> int | None:
+        """The next user's number; None when Locust spawned more users than the shard has."""
+        number = next(self._numbers, None)
+        self.active += number is not None
+        return number
+
+    def ready(self, trouble: str | None = None) -> None:
+        """A user has its token, or `trouble` instead."""
+        self._ready += 1
+        self.trouble = self.trouble or trouble
+        if self._ready == self.size:
+            self.when_ready()
+
+    def busy(self) -> None:
+        """The calling user is in a journey."""
+        self._busy.add(gevent.getcurrent())
+
+    def idle(self) -> None:
+        """The calling user's journey is over."""
+        self._busy.discard(gevent.getcurrent())
+
+    def leave(self, digest: int) -> None:
+        """A user has had all its turns."""
+        self.stream_digest = (self.stream_digest + digest) % DIGEST_MODULUS
+        self.active -= 1
+        self._gone += 1
+        if self._gone == self.size:
+            self.when_done()
+
+    def halt(self, at_s: float) -> None:
+        """No turn due after `at_s` begins."""
+        self.clock.halt_at_s = min(self.clock.halt_at_s, at_s)
+
+    def close(self) -> None:
+        """End the drain: abandon what is unanswered, drop what is unsent."""
+        self.clock.closed = True
+        for greenlet in tuple(self._busy):
+            gevent.kill(greenlet, Abandoned, block=False)
+
+    def perf_counter_at(self, moment_s: float) -> float:
+        """The moment of the run on this process's performance counter."""
+        return time.perf_counter() - self.clock.now() + moment_s
+
+
+def set_crew(environment: Environment, crew: Crew) -> None:
+    """Make `crew` the one that new users of this environment join."""
+    environment.loadtest_crew = crew  # type: ignore[attr-defined]  # Locust's environment is meant to be hung things on
+
+
+def crew_of(environment: Environment) -> Crew:
+    """The environment's crew. Raises RuntimeError when the master has not sent a plan."""
+    crew = getattr(environment, "loadtest_crew", None)
+    if not isinstance(crew, Crew):
+        raise RuntimeError("users were spawned before the plan arrived")
+    return crew

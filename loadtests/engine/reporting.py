@@ -1,0 +1,152 @@
+"""The worker's side: takes the plan, reports once a second, keeps each report until the master has it."""
+
+import logging
+import os
+import socket
+import time
+from collections import deque
+from typing import Any
+
+import gevent
+import psutil
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import Runner
+
+from loadtests.engine import messages
+from loadtests.engine.crew import Crew, set_crew
+from loadtests.measure.snapshot import Gauges
+from loadtests.scenario.plan import Plan
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+LAG_INTERVAL_S = 0.05
+RESEND_AFTER_S = 2.0
+FAREWELL_S = 10.0
+"""How long a worker repeats unacknowledged snapshots after its users are done."""
+
+
+class Reporter:
+    """Binds one worker's runner to its crew."""
+
+    def __init__(self, environment: Environment, runner: Runner) -> None:
+        self._environment, self._runner = environment, runner
+        self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
+        self._process = psutil.Process()
+        self._crew: Crew | None = None
+        self._unacknowledged: deque[tuple[dict[str, Any], float]] = deque()
+        self._window = -1
+        self._lag_us = 0
+        for kind, handler in (
+            (messages.PLAN, self._on_plan),
+            (messages.GO, self._on_go),
+            (messages.RECEIVED, self._on_received),
+            (messages.HALT, self._on_halt),
+            (messages.CLOSE, self._on_close),
+        ):
+            runner.register_message(kind, handler)
+
+    def _on_plan(self, environment: Environment, msg: Message, **_: Any) -> None:
+        data = msg.data
+        crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"])
+        crew.when_ready = lambda: self._send(messages.READY, {"name": self._name, "trouble": crew.trouble})
+        crew.when_done = lambda: gevent.spawn(self._finish, crew)
+        self._crew, self._window = crew, -1
+        self._unacknowledged.clear()
+        set_crew(self._environment, crew)
+        if not crew.size:  # more workers than users: nobody will call
+            crew.when_ready()
+
+    def _on_go(self, environment: Environment, msg: Message, **_: Any) -> None:
+        if self._crew is None:
+            return
+        self._crew.clock.go(msg.data["start"])
+        gevent.spawn(self._report, self._crew)
+        gevent.spawn(self._watch_lag, self._crew)
+        if not self._crew.size:
+            self._crew.when_done()
+
+    def _on_received(self, environment: Environment, msg: Message, **_: Any) -> None:
+        while self._unacknowledged and self._unacknowledged[0][0]["number"] <= msg.data["number"]:
+            self._unacknowledged.popleft()
+
+    def _on_halt(self, environment: Environment, msg: Message, **_: Any) -> None:
+        if self._crew is not None:
+            self._crew.halt(msg.data["at_s"])
+
+    def _on_close(self, environment: Environment, msg: Message, **_: Any) -> None:
+        if self._crew is not None:
+            self._crew.close()
+
+    def stop(self) -> None:
+        """Locust itself stops the test (its web UI, say): begin no further turn."""
+        if self._crew is not None:
+            self._crew.halt(self._crew.clock.now() if self._crew.clock.started else 0.0)
+
+    def _report(self, crew: Crew) -> None:
+        self._process.cpu_percent()
+        beat = 1
+        while crew is self._crew and crew.active:
+            gevent.sleep(max(0.0, beat * INTERVAL_S - crew.clock.now()))
+            if crew.active:
+                self._snapshot(crew)
+            beat = max(beat + 1, int(crew.clock.now() / INTERVAL_S) + 1)
+
+    def _watch_lag(self, crew: Crew) -> None:
+        while crew is self._crew and crew.active:
+            asleep = time.perf_counter()
+            gevent.sleep(LAG_INTERVAL_S)
+            self._lag_us = max(self._lag_us, round((time.perf_counter() - asleep - LAG_INTERVAL_S) * 1e6))
+
+    def _snapshot(self, crew: Crew) -> None:
+        # The second that has just ended; a worker that slept through some puts them all into the last.
+        self._window = max(self._window + 1, int(crew.clock.now()) - 1)
+        message = crew.recorder.take(self._window, self._gauges(crew))
+        self._unacknowledged.append((message, time.monotonic()))
+        self._send(messages.SNAPSHOT, message)
+        self._repeat(RESEND_AFTER_S)
+
+    def _repeat(self, older_than_s: float) -> None:
+        now = time.monotonic()
+        for index, (message, sent) in enumerate(self._unacknowledged):
+            if now - sent >= older_than_s:
+                self._unacknowledged[index] = (message, now)
+                self._send(messages.SNAPSHOT, message)
+
+    def _gauges(self, crew: Crew) -> Gauges:
+        lag, self._lag_us = self._lag_us, 0
+        return Gauges(
+            users=crew.active,
+            in_flight=crew.recorder.in_flight,
+            cpu=self._process.cpu_percent() / 100,
+            loop_lag_us=lag,
+            rss_bytes=self._process.memory_info().rss,
+        )
+
+    def _finish(self, crew: Crew) -> None:
+        """The last snapshot, then the totals; both repeated until the master has every snapshot."""
+        self._snapshot(crew)
+        recorder = crew.recorder
+        final = {
+            "name": self._name,
+            "snapshots": recorder.snapshots,
+            "counts": recorder.total_counts.to_json(),
+            "ok": recorder.total_ok,
+            "failed": recorder.total_failed,
+            "accepted": recorder.total_accepted,
+            "users": crew.size,
+            "stream_digest": f"{crew.stream_digest:032x}",
+        }
+        deadline = time.monotonic() + FAREWELL_S
+        self._send(messages.FINAL, final)
+        while self._unacknowledged and time.monotonic() < deadline:
+            gevent.sleep(0.2)
+            self._repeat(RESEND_AFTER_S)
+
+    def _send(self, kind: str, data: dict[str, Any]) -> None:
+        try:
+            self._runner.send_message(kind, {"worker": self._crew.worker if self._crew else 0, **data})
+        except Exception:
+            # Locust re-opens the channel by itself; what is unacknowledged is repeated then.
+            log.exception("a report could not be sent")

@@ -1,0 +1,166 @@
+"""The simulated user: a Locust `User` that lives by the plan's turns instead of Locust's wait times."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from locust import User
+from locust.env import Environment
+from locust.exception import StopUser
+
+from loadtests.engine.crew import crew_of
+from loadtests.engine.http.session import JSON_HEADERS, Abandoned, Session
+from loadtests.measure.snapshot import Accepted
+from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns, user_rng
+from loadtests.traffic import tokens
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+LOGIN = "auth"
+"""Request name of logins and refreshes, reported apart from the mix."""
+LOGIN_TRIES = 3
+
+
+class SimulatedUser(User):
+    """One person: own token, own connection, own random stream."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._crew = crew_of(environment)
+        self._token: tokens.Token | None = None
+        self._turn = Turn(0.0, 0, 0)
+        self.client: Session
+        self.number: int
+
+    def on_start(self) -> None:
+        """Take a number of the shard and get a token, before the load starts."""
+        number = self._crew.enrol()
+        if number is None:
+            log.info("a user more than the plan has: idle")
+            raise StopUser
+        self.number = number
+        self._digest = StreamDigest(number)
+        target = self._crew.plan.scenario.target
+        self.client = Session(self._crew.host, target.timeout, self._crew.recorder, self.environment.events.request)
+        with self._crew.logins:
+            self._crew.ready(self._log_in())
+
+    def live(self) -> None:
+        """All turns of the user, then its end."""
+        crew = self._crew
+        try:
+            crew.clock.wait_for_go()
+            load, rng = crew.plan.load, user_rng(crew.plan.scenario.seed, self.number)
+            if isinstance(load, ClosedLoad):
+                self._think_and_act(ThinkingUser(load, crew.plan.mix, rng))
+            else:
+                for turn in open_turns(load, crew.plan.mix, rng):
+                    if not self._take(turn):
+                        break
+        finally:
+            crew.leave(self._digest.value())
+        raise StopUser
+
+    tasks: ClassVar[list[Callable[..., None]]] = [live]  # type: ignore[assignment]  # Locust types it as an instance's
+
+    # What journeys see of a person.
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options, decided by the turn's draw."""
+        return options[self._turn.draw % len(options)]
+
+    def payload(self) -> bytes:
+        """One of the prepared bodies, decided by the turn's draw."""
+        return self.choice(self._crew.payloads)
+
+    def accepted(self, task_id: str) -> None:
+        """The target promised to work this task off."""
+        self._crew.recorder.accepted(Accepted(task_id, self.number, self._turn.due_s, self._crew.clock.now()))
+
+    # Turns.
+
+    def _think_and_act(self, thinker: ThinkingUser) -> None:
+        clock = self._crew.clock
+        turn = thinker.next(max(0.0, clock.now()))
+        while turn is not None and self._take(turn):
+            turn = thinker.next(clock.now())
+
+    def _take(self, turn: Turn) -> bool:
+        """Wait for the turn's moment and act; False when the run was halted before it."""
+        clock, counts = self._crew.clock, self._crew.recorder
+        free_s = clock.now()
+        if not clock.wait_until(turn.due_s):
+            return False
+        counts.counts.scheduled += 1
+        self._digest.add(turn)
+        if clock.closed:
+            counts.counts.dropped += 1
+            return True
+        # A user that was still busy begins late through the target's fault, not the generator's: from when it was free.
+        counts.late(round((clock.now() - max(turn.due_s, free_s)) * 1e6))
+        self._act(turn)
+        return True
+
+    def _act(self, turn: Turn) -> None:
+        crew, recorder = self._crew, self._crew.recorder
+        recorder.counts.started += 1
+        self._turn = turn
+        crew.busy()
+        try:
+            self._renew_token()
+            self.client.due(crew.perf_counter_at(turn.due_s))
+            crew.actions[turn.journey](self)
+        except Abandoned:
+            log.info("user %d: abandoned at the end of the drain", self.number)
+        except Exception:
+            recorder.counts.journey_errors += 1
+            log.exception("user %d: the journey raised", self.number)
+        finally:
+            crew.idle()
+            recorder.counts.finished += 1
+
+    # Tokens.
+
+    def _log_in(self) -> str | None:
+        """Get a first token; what went wrong, in words, or None."""
+        auth = self._crew.plan.scenario.auth
+        if auth.mode == "mint":
+            self._mint()
+        failure = None
+        for _ in range(LOGIN_TRIES if auth.login else 0):
+            body = tokens.guest_body(f"loadtest-{self.number}", f"User {self.number}")
+            failure = self._authenticate(auth.login or "", body)
+            if failure is None:
+                break
+        return failure and f"POST {auth.login} failed for user {self.number}: {failure}"
+
+    def _renew_token(self) -> None:
+        auth, token = self._crew.plan.scenario.auth, self._token
+        if token is None or time.time() < token.expires_at - auth.refresh_before:
+            return
+        if auth.mode == "mint":
+            self._mint()
+        else:
+            self._authenticate(auth.refresh or "", tokens.refresh_body(token))
+
+    def _mint(self) -> None:
+        auth = self._crew.plan.scenario.auth
+        subject = tokens.user_id(auth.subject, self.number)
+        self._use(tokens.mint(self._crew.secret, subject, time.time(), auth.ttl))
+
+    def _authenticate(self, path: str, body: bytes) -> str | None:
+        """Log in or refresh; the kind of failure, or None."""
+        reply = self.client.request("POST", path, name=LOGIN, body=body, headers=JSON_HEADERS, planned=False)
+        if not reply.ok:
+            return reply.failure
+        try:
+            self._use(tokens.from_login(reply.content))
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _use(self, token: tokens.Token) -> None:
+        self._token = token
+        self.client.authorization = f"Bearer {token.access}"

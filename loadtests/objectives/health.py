@@ -1,0 +1,86 @@
+"""Can the generator be believed? Each check has a limit and an observed value; one that fails makes the run invalid."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtests.measure.histogram import Histogram
+from loadtests.objectives.evaluate import Result
+from loadtests.units import format_duration
+
+
+@dataclass(frozen=True)
+class HealthLimits:
+    """Limits of the scenario's `[health]` table."""
+
+    lateness_p99_s: float
+    offered_ratio: float
+
+
+@dataclass(frozen=True)
+class HealthFacts:
+    """What is known about the generator, from the run's files."""
+
+    finished: str | None
+    """None when the load ran to its planned end, else what stopped it."""
+    lost_workers: Sequence[str]
+    """Workers that died or never sent their final report, in words."""
+    missing_snapshots: int
+    imbalances: Sequence[str]
+    lateness: Histogram
+    scheduled: int
+    sent: int
+    users_planned: int
+    users_started: int
+    journey_errors: int
+
+
+def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
+    """Every check, in the order in which a reader wants them."""
+    return [
+        _flag("complete", "the load ran to its planned end", facts.finished),
+        _flag("workers", "every worker reported its end", "; ".join(facts.lost_workers) or None),
+        _count("snapshots", "missing snapshots", facts.missing_snapshots),
+        _flag("ledger", "the ledger balances", "; ".join(facts.imbalances) or None),
+        _users(facts),
+        _count("journeys", "journeys that raised an exception", facts.journey_errors),
+        _lateness(facts, limits),
+        _offered(facts, limits),
+    ]
+
+
+def _result(name: str, text: str, ok: bool, observed: float | None, shown: str, limit: float) -> Result:
+    return Result(name, text, observed, shown, "pass" if ok else "fail", limit, "windows.jsonl, events.jsonl")
+
+
+def _flag(name: str, text: str, trouble: str | None) -> Result:
+    return _result(name, text, trouble is None, float(trouble is None), trouble or "yes", 1.0)
+
+
+def _count(name: str, text: str, count: int) -> Result:
+    return _result(name, f"{text} <= 0", count == 0, float(count), f"{count:,}", 0.0)
+
+
+def _users(facts: HealthFacts) -> Result:
+    text = f"users started >= {facts.users_planned:,}"
+    ok = facts.users_started >= facts.users_planned
+    started = facts.users_started
+    return _result("users", text, ok, float(started), f"{started:,}", float(facts.users_planned))
+
+
+def _lateness(facts: HealthFacts, limits: HealthLimits) -> Result:
+    text = f"lateness.p99 <= {format_duration(limits.lateness_p99_s)}"
+    if not facts.lateness.count:
+        return _result("lateness", text, False, None, "no data", limits.lateness_p99_s)
+    value = facts.lateness.quantile(0.99) / 1e6
+    return _result(
+        "lateness", text, value <= limits.lateness_p99_s, value, format_duration(value), limits.lateness_p99_s
+    )
+
+
+def _offered(facts: HealthFacts, limits: HealthLimits) -> Result:
+    text = f"offered >= {limits.offered_ratio * 100:g} % of planned"
+    if not facts.scheduled:
+        return _result("offered", text, False, None, "no data", limits.offered_ratio)
+    ratio = facts.sent / facts.scheduled
+    shown = f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.scheduled:,})"
+    return _result("offered", text, ratio >= limits.offered_ratio, ratio, shown, limits.offered_ratio)

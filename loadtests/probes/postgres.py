@@ -1,0 +1,43 @@
+"""Gauges of the database: one number a query, on a connection of its own."""
+
+from collections.abc import Iterator, Mapping
+
+import psycopg
+
+from loadtests.probes.sample import Sample
+
+TIMEOUT_S = 2
+
+
+class PostgresProbe:
+    """Asks each query once a round. A round that fails gives no samples, and the next one connects anew."""
+
+    def __init__(self, dsn: str, queries: Mapping[str, str]) -> None:
+        self._dsn, self._queries = dsn, queries
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def read(self) -> Iterator[Sample]:
+        """One sample a query. Raises psycopg.Error when the database does not answer in time."""
+        try:
+            connection = self._connect()
+            for name, query in self._queries.items():
+                row = connection.execute(query.encode()).fetchone()
+                if row is not None and row[0] is not None:
+                    yield Sample(name, None, float(str(row[0])))
+        except psycopg.Error:
+            self.close()
+            raise
+
+    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+        if self._connection is None or self._connection.closed:
+            options = f"-c statement_timeout={TIMEOUT_S * 1000}"
+            self._connection = psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=TIMEOUT_S, options=options, application_name="loadtest-probe"
+            )
+        return self._connection
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,96 @@
+"""A plan: a scenario after validation and overrides, frozen, complete and hashable. Nothing is decided after it."""
+
+import json
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
+from loadtests.pacing.mix import Mix
+from loadtests.pacing.schedule import RateProfile
+from loadtests.pacing.stream import ClosedLoad, OpenLoad
+from loadtests.scenario.schema import Load, Probes, Scenario
+
+
+class Plan(BaseModel):
+    """What a run is going to do. Two plans with the same `hash` offer the same load and ask for the same things."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: Scenario
+    objectives: dict[str, str]
+    """Name to objective, scaled to the number of users."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the verdict must know about the plan."""
+
+    @cached_property
+    def load(self) -> OpenLoad | ClosedLoad:
+        """The load as pacing understands it."""
+        load = self.scenario.load
+        if load.think_time is not None:
+            return ClosedLoad(load.think_time[0], load.think_time[1], load.total_s)
+        return OpenLoad(rate_profile(load), load.arrivals)
+
+    @cached_property
+    def mix(self) -> Mix:
+        """Weights of the journeys."""
+        return Mix([share.weight for share in self.scenario.mix])
+
+    @cached_property
+    def parsed_objectives(self) -> dict[str, Objective]:
+        """The objectives by name."""
+        known = metrics(self.scenario.probes)
+        return {name: parse_objective(text, known) for name, text in self.objectives.items()}
+
+    @property
+    def steady_from_s(self) -> float:
+        """When the load is at its full rate, in seconds after its start."""
+        return self.scenario.load.ramp_up
+
+    @property
+    def offered_rate(self) -> float | None:
+        """Turns per second offered in the steady part; None for a closed model, which offers what the target permits."""
+        if isinstance(self.load, ClosedLoad):
+            return None
+        profile = self.load.profile
+        turns = profile.total - profile.cumulative(self.steady_from_s)
+        return self.scenario.load.users * turns / (profile.duration_s - self.steady_from_s)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the plan's canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest has it, and as the master sends it to its workers."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Plan":
+        """The plan that `to_json` wrote."""
+        return cls.model_validate(data)
+
+
+def rate_profile(load: Load) -> RateProfile:
+    """The rate of one user over time."""
+    full = load.rate_per_user
+    if not load.stages:
+        ramp = [(0.0, 0.0), (load.ramp_up, full)] if load.ramp_up else [(0.0, full)]
+        return RateProfile((*ramp, (load.total_s, full)))
+    knots = [(0.0, 0.0)]
+    for stage in load.stages:
+        knots.append((knots[-1][0] + stage.duration, stage.to * full))
+    return RateProfile(tuple(knots))
+
+
+def metrics(probes: Probes) -> dict[str, Metric]:
+    """The metrics that a scenario with these probes may speak of."""
+    known = dict(BUILT_IN)
+    known.update({name: Metric(name, "gauge", "count") for name in probes.postgres})
+    if probes.processes:
+        known["cpu"] = Metric("cpu", "gauge", "ratio", selectable=True)
+        known["memory"] = Metric("memory", "gauge", "size", selectable=True)
+    return known

@@ -1,0 +1,200 @@
+"""What a scenario file may say: one class a table, one field a key. Unknown keys are errors; units must be written."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from loadtests import units
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        return units.parse_duration(value)
+    raise ValueError("a duration is a text with a unit, such as '30s'")
+
+
+def _ratio(value: object) -> object:
+    if isinstance(value, str):
+        return units.parse_quantity(value, units.RATIO, "1%")
+    raise ValueError("a share is a text with a percent sign, such as '1%'")
+
+
+def _seconds_text(value: float) -> str:
+    return f"{value:.9g}s"
+
+
+def _percent_text(value: float) -> str:
+    return f"{value * 100:.9g}%"
+
+
+Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(_seconds_text)]
+Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(_percent_text), Field(ge=0, le=1)]
+
+
+class Table(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=False)
+
+
+class Target(Table):
+    """`[target]`: where the load goes."""
+
+    host: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    """Base address; left out, the stack under test is brought up and gives it."""
+    health: str = "/healthz"
+    """Path that answers below 400 when the target is ready."""
+    timeout: Duration = 30.0
+    """Longest wait for one response; a longer one is a failure."""
+
+
+class Auth(Table):
+    """`[auth]`: how users prove who they are."""
+
+    mode: Literal["none", "mint", "guest"] = "none"
+    """`mint`: sign tokens with the key in LOADTEST_JWT_SECRET; `guest`: log in at the target."""
+    subject: str | None = None
+    """`mint`: the token's user is uuid5(NAMESPACE_URL, subject), `{user}` being the user's number; the target must know it."""
+    login: str | None = None
+    """`guest`: path of the login."""
+    refresh: str | None = None
+    """`guest`: path that gives a new token for a refresh token."""
+    ttl: Annotated[Duration, Field(gt=0)] = 1800.0
+    """Life of a minted token."""
+    refresh_before: Annotated[Duration, Field(ge=0)] = 60.0
+    """A token is renewed this long before it expires."""
+    check: str | None = None
+    """Path asked with one user's token before the load starts."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Auth":
+        if self.mode == "mint" and self.subject is None:
+            raise ValueError("mode 'mint' needs a subject")
+        if self.mode == "mint" and self.refresh_before >= self.ttl:
+            raise ValueError("refresh_before must be shorter than ttl")
+        if self.mode == "guest" and (self.login is None or self.refresh is None):
+            raise ValueError("mode 'guest' needs login and refresh")
+        return self
+
+
+class Stage(Table):
+    """One entry of `load.stages`: in `duration` the rate goes linearly to `to` times `rate_per_user`."""
+
+    duration: Annotated[Duration, Field(ge=0)]
+    to: Annotated[float, Field(ge=0)]
+
+
+class Load(Table):
+    """`[load]`: how many users, and when it is their turn."""
+
+    model: Literal["open", "closed"] = "open"
+    users: Annotated[int, Field(ge=1)]
+    duration: Annotated[Duration, Field(gt=0)] | None = None
+    """Length of the load, its ramp included; not together with `stages`, which add up to it."""
+    ramp_up: Annotated[Duration, Field(ge=0)] = 0.0
+    """The rate climbs from 0 to full in this time; rates are judged after it."""
+    rate_per_user: Annotated[float, Field(gt=0)] = 1.0
+    """Turns per second of each user (open model)."""
+    arrivals: Literal["constant", "poisson"] = "constant"
+    stages: tuple[Stage, ...] = ()
+    think_time: tuple[Duration, Duration] | None = None
+    """Shortest and longest wait between an answer and the next turn (closed model)."""
+    drain: Annotated[Duration, Field(ge=0)] = 30.0
+    """How long turns that were due may still be sent and answered after the end."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Load":
+        if self.stages and (self.duration is not None or self.ramp_up):
+            raise ValueError("give either stages or duration and ramp_up, not both")
+        if self.duration is None and not self.stages:
+            raise ValueError("duration is missing")
+        if self.stages and (self.total_s <= 0 or all(stage.to == 0 for stage in self.stages)):
+            raise ValueError("the stages offer no load")
+        if self.duration is not None and self.ramp_up >= self.duration:
+            raise ValueError("ramp_up must be shorter than duration")
+        if self.model == "closed" and self.think_time is None:
+            raise ValueError("a closed model needs think_time = ['1s', '3s']")
+        if self.model == "closed" and self.stages:
+            raise ValueError("stages belong to the open model")
+        if self.model == "open" and self.think_time is not None:
+            raise ValueError("think_time belongs to the closed model")
+        if self.think_time is not None and self.think_time[0] > self.think_time[1]:
+            raise ValueError("think_time is [shortest, longest]")
+        return self
+
+    @property
+    def total_s(self) -> float:
+        """Length of the whole load in seconds."""
+        return sum(stage.duration for stage in self.stages) if self.duration is None else self.duration
+
+
+class Share(Table):
+    """One entry of `mix`."""
+
+    journey: str
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class ScaledObjective(Table):
+    """An objective whose limit grows and shrinks with the number of users."""
+
+    objective: str
+    scale_with: Literal["users"]
+    target: str = ""
+    """What was promised, in words, for the note that says when it was not offered."""
+
+
+class Health(Table):
+    """`[health]`: when the generator is not believed."""
+
+    lateness_p99: Annotated[Duration, Field(gt=0)] = 0.1
+    offered: Ratio = 0.99
+
+
+class Tasks(Table):
+    """`[tasks]`: how accepted tasks are followed to their end, by SQL on LOADTEST_DSN."""
+
+    query: str
+    """Selects (id as text, status, end as seconds of the Unix epoch or null) of the ids in %(ids)s."""
+    rows: str | None = None
+    """Selects the number of tasks that the target has; compared with the ledger on a stack that the run started."""
+    completed: tuple[str, ...] = ("completed",)
+    failed: tuple[str, ...] = ("failed", "cancelled")
+    deadline: Annotated[Duration, Field(gt=0)] = 30.0
+    """Tasks not at their end this long after the load are counted as pending."""
+
+
+class Probes(Table):
+    """`[probes]`: gauges read once a second, from outside the load."""
+
+    postgres: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
+    """Gauge name to a query on LOADTEST_DSN that gives one number."""
+    processes: tuple[str, ...] = ()
+    """Services of the stack whose `cpu` and `memory` are watched."""
+
+
+class Stack(Table):
+    """`[stack]`: the stack under test when the run brings it up."""
+
+    definition: str = "backend/stack.toml"
+    env: dict[str, str] = {}
+    """Settings for its services."""
+
+
+class Scenario(Table):
+    """A scenario file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    description: str = ""
+    seed: int = 1
+    journeys: tuple[str, ...] = ()
+    """Python files with journeys of your own, relative to the scenario."""
+    target: Target = Target()
+    auth: Auth = Auth()
+    load: Load
+    mix: Annotated[tuple[Share, ...], Field(min_length=1)]
+    objectives: Annotated[dict[str, str | ScaledObjective], Field(min_length=1)]
+    health: Health = Health()
+    tasks: Tasks | None = None
+    probes: Probes = Probes()
+    stack: Stack = Stack()

@@ -1,0 +1,38 @@
+"""What comes from the environment: overrides of a scenario and the secrets that may be written nowhere."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ENV_PREFIX = "LOADTEST_"
+
+# Names shared by the processes of a run. Secrets travel in the environment only: never in a file, a message or a log.
+JWT_SECRET = "LOADTEST_JWT_SECRET"
+DSN = "LOADTEST_DSN"
+STATE_DIR = "LOADTEST_STATE_DIR"
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Values that replace a scenario's own; None leaves the file's. Texts are as the user typed them."""
+
+    users: str | None = None
+    duration: str | None = None
+    seed: str | None = None
+    host: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where each value came from (`--users`, `LOADTEST_USERS`), for the error that may follow."""
+
+
+def overrides(flags: Mapping[str, str | None], environ: Mapping[str, str] | None = None) -> Overrides:
+    """Flags win over the environment, which wins over the file."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for name in ("users", "duration", "seed", "host"):
+        flag, variable = flags.get(name), environ.get(ENV_PREFIX + name.upper())
+        if flag is not None:
+            values[name], sources[name] = flag, f"--{name}"
+        elif variable:
+            values[name], sources[name] = variable, ENV_PREFIX + name.upper()
+    return Overrides(**values, sources=sources)

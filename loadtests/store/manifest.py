@@ -1,0 +1,74 @@
+"""What was run, with what and on which machine: written before anything is started."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from loadtests import __version__
+from loadtests.store.folder import RunFolder
+from loadtests.store.records import read_json, write_json
+
+VERSION = 1
+PACKAGES = ("locust", "gevent", "geventhttpclient", "hdrhistogram")
+
+
+def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, workers: int, stack: str, host: str) -> None:
+    """Write `manifest.json`. Secrets are not in a plan, so none gets here."""
+    write_json(
+        folder.file("manifest.json"),
+        {
+            "version": VERSION,
+            "run_id": folder.run_id,
+            "created": datetime.now(UTC).isoformat(),
+            "harness": __version__,
+            "commit": _commit(),
+            "workers": workers,
+            "stack": stack,
+            "host": host,
+            "machine": _machine(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "plan_hash": plan_hash,
+            "plan": plan,
+        },
+    )
+
+
+def read_manifest(folder: RunFolder) -> dict[str, Any]:
+    """The manifest. Raises RunError when it is missing or of another version."""
+    return read_json(folder.file("manifest.json"))
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpus": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit; None outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,43 @@
+"""`windows.jsonl`: one line a second, written by the master as windows are sealed, read by everybody else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.measure.histogram import Histogram
+from loadtests.measure.series import Series, merge_all
+from loadtests.measure.snapshot import Counts
+from loadtests.measure.window import Window
+from loadtests.store.records import read_lines
+
+
+def read_windows(path: Path) -> Iterator[Window]:
+    """The sealed windows in order; none when the file is missing."""
+    return map(Window.from_json, read_lines(path))
+
+
+@dataclass
+class Totals:
+    """All windows of a run added up, exactly: histograms merge."""
+
+    counts: Counts = field(default_factory=Counts)
+    lateness: Histogram = field(default_factory=Histogram)
+    series: dict[str, Series] = field(default_factory=dict)
+    ok_by_second: list[tuple[int, dict[str, int]]] = field(default_factory=list)
+    users: list[float] = field(default_factory=list)
+
+    def add(self, window: Window) -> None:
+        """Take one more window."""
+        self.counts.add(window.counts)
+        self.lateness.merge(window.lateness)
+        merge_all(window.series, self.series)
+        self.ok_by_second.append((window.number, {name: one.ok for name, one in window.series.items()}))
+        self.users.append(float(window.users))
+
+
+def total_of(path: Path) -> Totals:
+    """The totals of a file of windows."""
+    totals = Totals()
+    for window in read_windows(path):
+        totals.add(window)
+    return totals
