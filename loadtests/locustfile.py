@@ -8,6 +8,7 @@ works alone, web UI included, and with `--master` and `--worker`. `loadtest run`
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import locust.runners
 from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
+from locust.event import EventHook
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtests.engine.collector import Collector
@@ -32,8 +34,15 @@ __all__ = ["SimulatedUser"]
 
 locust.runners.WORKER_REPORT_INTERVAL = 1.0
 
+Listener = Callable[..., None]
 
-@events.init_command_line_parser.add_listener
+
+def _listener(event: EventHook) -> Callable[[Listener], Listener]:
+    """Locust's `add_listener`, typed."""
+    return event.add_listener
+
+
+@_listener(events.init_command_line_parser)
 def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Options of the harness."""
     group = parser.add_argument_group("Harness")
@@ -41,13 +50,13 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     group.add_argument("--run-folder", default="", help="folder made by `loadtest run`, whose plan is carried out")
 
 
-@events.init.add_listener
+@_listener(events.init)
 def bind(environment: Environment, runner: Any, **_: Any) -> None:
     """Connect this process's runner: as a worker, as the master, or as both at once."""
     try:
         if isinstance(runner, WorkerRunner | LocalRunner):
             reporter = Reporter(environment, runner)
-            environment.events.test_stopping.add_listener(lambda **_: reporter.stop())
+            _listener(environment.events.test_stopping)(lambda **_: reporter.stop())
         if isinstance(runner, MasterRunner | LocalRunner):
             _Run(environment, runner)
     except LoadtestError as error:
@@ -69,9 +78,9 @@ class _Run:
         environment.host = host
         # Locust's own stop waits as long as our drain does.
         environment.stop_timeout = plan.scenario.load.drain
-        environment.events.test_start.add_listener(self._begin)
-        environment.events.test_stopping.add_listener(lambda **_: self._halt("stopped from Locust"))
-        environment.events.quitting.add_listener(self._drain)
+        _listener(environment.events.test_start)(self._begin)
+        _listener(environment.events.test_stopping)(lambda **_: self._halt("stopped from Locust"))
+        _listener(environment.events.quitting)(self._drain)
         gevent.signal_handler(signal.SIGUSR1, self._halt, "interrupted")
 
     def _prepare(self, users: int | None) -> tuple[Plan, str, RunFolder | None]:

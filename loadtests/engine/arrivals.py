@@ -37,7 +37,7 @@ class RunClock:
     @property
     def started(self) -> bool:
         """Whether `go` was given."""
-        return self._go.is_set()
+        return bool(self._go.is_set())
 
     def wait_until(self, due_s: float) -> bool:
         """Sleep until `due_s`; False when the run was halted before that moment."""

@@ -210,7 +210,7 @@ class Collector:
     def guarded(self, handler: Callable[[str, dict[str, Any]], None]) -> Callable[..., None]:
         """`handler` as a listener of Locust's messages, in which a full disk ends the run."""
 
-        def listener(environment: Environment, msg: Message, **_: Any) -> None:
+        def listener(msg: Message, **_: Any) -> None:
             if not self._over and msg.node_id in self._members:
                 self._safely(lambda: handler(msg.node_id, msg.data))
 

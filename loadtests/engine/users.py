@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
 from locust import User
 from locust.env import Environment
@@ -14,12 +14,11 @@ from loadtests.engine.http.session import JSON_HEADERS, Abandoned, Session
 from loadtests.measure.snapshot import Accepted
 from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns, user_rng
 from loadtests.traffic import tokens
+from loadtests.traffic.journeys import Client
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-LOGIN = "auth"
-"""Request name of logins and refreshes, reported apart from the mix."""
 LOGIN_TRIES = 3
 
 
@@ -31,7 +30,7 @@ class SimulatedUser(User):
         self._crew = crew_of(environment)
         self._token: tokens.Token | None = None
         self._turn = Turn(0.0, 0, 0)
-        self.client: Session
+        self._session: Session
         self.number: int
 
     def on_start(self) -> None:
@@ -43,7 +42,7 @@ class SimulatedUser(User):
         self.number = number
         self._digest = StreamDigest(number)
         target = self._crew.plan.scenario.target
-        self.client = Session(self._crew.host, target.timeout, self._crew.recorder, self.environment.events.request)
+        self._session = Session(self._crew.host, target.timeout, self._crew.recorder, self.environment.events.request)
         with self._crew.logins:
             self._crew.ready(self._log_in())
 
@@ -59,13 +58,19 @@ class SimulatedUser(User):
                 for turn in open_turns(load, crew.plan.mix, rng):
                     if not self._take(turn):
                         break
+            crew.clock.wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
         finally:
             crew.leave(self._digest.value())
         raise StopUser
 
-    tasks: ClassVar[list[Callable[..., None]]] = [live]  # type: ignore[assignment]  # Locust types it as an instance's
+    tasks = [live]  # noqa: RUF012  # as Locust declares it
 
     # What journeys see of a person.
+
+    @property
+    def client(self) -> Client:
+        """The person's connection, with its token."""
+        return self._session
 
     def choice(self, options: Sequence[T]) -> T:
         """One of the options, decided by the turn's draw."""
@@ -110,7 +115,7 @@ class SimulatedUser(User):
         crew.busy()
         try:
             self._renew_token()
-            self.client.due(crew.perf_counter_at(turn.due_s))
+            self._session.due(crew.perf_counter_at(turn.due_s))
             crew.actions[turn.journey](self)
         except Abandoned:
             log.info("user %d: abandoned at the end of the drain", self.number)
@@ -147,12 +152,12 @@ class SimulatedUser(User):
 
     def _mint(self) -> None:
         auth = self._crew.plan.scenario.auth
-        subject = tokens.user_id(auth.subject, self.number)
+        subject = tokens.user_id(auth.subject or "", self.number)
         self._use(tokens.mint(self._crew.secret, subject, time.time(), auth.ttl))
 
     def _authenticate(self, path: str, body: bytes) -> str | None:
         """Log in or refresh; the kind of failure, or None."""
-        reply = self.client.request("POST", path, name=LOGIN, body=body, headers=JSON_HEADERS, planned=False)
+        reply = self._session.request("POST", path, name=tokens.AUTH_SERIES, body=body, headers=JSON_HEADERS, planned=False)
         if not reply.ok:
             return reply.failure
         try:
@@ -163,4 +168,4 @@ class SimulatedUser(User):
 
     def _use(self, token: tokens.Token) -> None:
         self._token = token
-        self.client.authorization = f"Bearer {token.access}"
+        self._session.authorization = f"Bearer {token.access}"

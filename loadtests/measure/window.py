@@ -31,11 +31,12 @@ class Window:
         """Users at work at the end of the second."""
         return sum(gauges.users for gauges in self.workers.values())
 
-    def total(self) -> Series:
-        """All series in one."""
+    def total(self, without: str = "") -> Series:
+        """All series in one, but for the one named `without`."""
         whole = Series()
-        for series in self.series.values():
-            whole.merge(series)
+        for name, series in self.series.items():
+            if name != without:
+                whole.merge(series)
         return whole
 
     def to_json(self) -> dict[str, Any]:

@@ -83,9 +83,9 @@ def observe(objective: Objective, facts: Facts) -> float | None:
     match objective.metric.kind:
         case "latency":
             series = _series(objective, facts)
-            return series and _statistic(_latency(objective, series), objective.statistic)
+            return None if series is None else _statistic(_latency(objective, series), objective.statistic)
         case "task_latency":
-            return facts.tasks and _statistic(facts.tasks.processing, objective.statistic)
+            return None if facts.tasks is None else _statistic(facts.tasks.processing, objective.statistic)
         case "rate":
             count = facts.steady_ok.get(objective.selector)
             return None if count is None or facts.steady_s <= 0 else count / facts.steady_s
@@ -93,7 +93,9 @@ def observe(objective: Objective, facts: Facts) -> float | None:
             return _gauge(objective, facts)
         case "count":
             series = _series(objective, facts)
-            return series and float(series.requests if objective.metric.name == "requests" else series.failed)
+            if series is None:
+                return None
+            return float(series.requests if objective.metric.name == "requests" else series.failed)
         case "ratio":
             return _ratio(objective, facts)
 

@@ -72,9 +72,7 @@ def _lateness(facts: HealthFacts, limits: HealthLimits) -> Result:
     if not facts.lateness.count:
         return _result("lateness", text, False, None, "no data", limits.lateness_p99_s)
     value = facts.lateness.quantile(0.99) / 1e6
-    return _result(
-        "lateness", text, value <= limits.lateness_p99_s, value, format_duration(value), limits.lateness_p99_s
-    )
+    return _result("lateness", text, value <= limits.lateness_p99_s, value, format_duration(value), limits.lateness_p99_s)
 
 
 def _offered(facts: HealthFacts, limits: HealthLimits) -> Result:

@@ -154,7 +154,7 @@ class EmbeddedStack:
         port = None
         if service.port is not None:
             wanted = self._api_port or service.port
-            port = choose_port(wanted, required=self._api_port is not None)
+            port = self._processes.ports.choose(wanted, required=self._api_port is not None)
         own = {**env, "READY_FILE": str(state / f"{service.name}.ready")}
         command = self._filled(service.command, **({"PORT": str(port)} if port else {}))
         return service, self._processes.start(service.name, command, env=own, cwd=self._folder), port
@@ -171,6 +171,6 @@ class EmbeddedStack:
 
 def answers(url: str) -> bool:
     """Whether a GET of the address gives a status below 400."""
-    with suppress(urllib.error.URLError, OSError, ValueError), urllib.request.urlopen(url, timeout=2) as response:
+    with suppress(urllib.error.URLError, OSError), urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  # our own
         return bool(response.status < 400)
     return False

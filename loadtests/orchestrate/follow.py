@@ -40,7 +40,9 @@ def follow_tasks(folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[flo
         folder.file("tasks.jsonl"),
         ({"id": task, "status": status, "ended": moment} for task, (status, moment) in ended.items()),
     )
-    folder.event("followed", None, accepted=accepted, known=len(ended), trouble=trouble, time_s=time.time(), rows=_rows(dsn, tasks))
+    folder.event(
+        "followed", None, accepted=accepted, known=len(ended), trouble=trouble, time_s=time.time(), rows=_rows(dsn, tasks)
+    )
 
 
 def _states(dsn: str, query: str, ids: list[str]) -> Iterator[tuple[str, tuple[str, float | None]]]:

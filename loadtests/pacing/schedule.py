@@ -1,4 +1,4 @@
-"""When each user's turns are due: pure sequences of absolute times, so that only the driver sleeps.
+r"""When each user's turns are due: pure sequences of absolute times, so that only the driver sleeps.
 
 Arrivals come by time rescaling. With the rate r(t) of one user and its integral R(t), let E_0 < E_1 < ... be arrivals of
 a process of rate one; then t_k = R^-1(E_k) are arrivals of rate r(t). (Daley and Vere-Jones, An Introduction to the

@@ -12,9 +12,10 @@ from pydantic_core import ErrorDetails
 from loadtests.errors import InputError, Problem, ScenarioError
 from loadtests.objectives.grammar import Objective, parse_objective
 from loadtests.scenario.plan import Plan, metrics
-from loadtests.scenario.schema import Duration, Load, Scenario, ScaledObjective
+from loadtests.scenario.schema import Load, ScaledObjective, Scenario
 from loadtests.settings import Overrides
 from loadtests.traffic import journeys
+from loadtests.traffic.tokens import AUTH_SERIES
 from loadtests.units import parse_duration
 
 FOLDER = "scenarios"
@@ -139,7 +140,7 @@ def _objective_problem(path: Path, scenario: Scenario, name: str, requests: set[
         yield Problem(str(path), key, str(error))
         return
     kind = objective.metric.kind
-    names = set(scenario.probes.processes) if kind == "gauge" else requests | {"auth"}
+    names = set(scenario.probes.processes) if kind == "gauge" else requests | {AUTH_SERIES}
     if objective.selector and names and objective.selector not in names:
         what = "service under probes.processes" if kind == "gauge" else "request of the mix"
         message = f"{objective.selector!r} is no {what} (there are: {', '.join(sorted(names))})"
@@ -230,7 +231,4 @@ def _canonical(objective: Objective, text: str) -> str:
 def _note(plan: Plan, asked: Objective, scaled: Objective, target: str) -> str:
     rate = plan.offered_rate
     offered = f"{plan.scenario.load.users:,} users" + ("" if rate is None else f" at {rate:,.0f} req/s")
-    return f"{target} was not offered: this run plans {offered}, so '{asked}' became '{scaled}'."
-
-
-__all__ = ["Duration", "find_scenario", "load_plan"]
+    return f"not offered: {target}. This run plans {offered}, so '{asked}' became '{scaled}'."

@@ -2,7 +2,7 @@
 
 import json
 from functools import cached_property
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +12,7 @@ from loadtests.pacing.mix import Mix
 from loadtests.pacing.schedule import RateProfile
 from loadtests.pacing.stream import ClosedLoad, OpenLoad
 from loadtests.scenario.schema import Load, Probes, Scenario
+from loadtests.traffic.payloads import payload_digest, task_payloads
 
 
 class Plan(BaseModel):
@@ -63,6 +64,16 @@ class Plan(BaseModel):
         """SHA-256 of the plan's canonical JSON."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return sha256(text.encode()).hexdigest()
+
+    def stream_hash(self, digest: int) -> str:
+        """Hash of (moment, user, journey, payload) of a whole stream, from the digest of its turns.
+
+        The bodies that the turns choose from are part of it, so equal hashes mean equal requests at equal moments.
+        """
+        whole = blake2b(digest.to_bytes(16), digest_size=16)
+        whole.update(" ".join(share.journey for share in self.scenario.mix).encode())
+        whole.update(payload_digest(task_payloads(self.scenario.seed)))
+        return whole.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest has it, and as the master sends it to its workers."""

@@ -101,3 +101,23 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 def disk_error(path: Path, error: OSError) -> RunError:
     """The one line that a refused write deserves."""
     return RunError(f"{path}: cannot be written: {error.strerror or error}")
+
+
+class LineTail:
+    """Reads a growing file of JSON lines: each call gives the lines that are whole and new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        """The new records; none while the file is missing."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole = file.read().rpartition(b"\n")[0]
+        if not whole:
+            return []
+        self._offset += len(whole) + 1
+        return [json.loads(line) for line in whole.split(b"\n")]

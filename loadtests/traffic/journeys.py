@@ -23,10 +23,15 @@ T = TypeVar("T")
 
 
 class Response(Protocol):
-    """What came back; `status_code` is 0 when nothing did."""
+    """What came back."""
 
-    status_code: int
-    content: bytes
+    @property
+    def status_code(self) -> int:
+        """The status; 0 when nothing came back."""
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
 
     @property
     def ok(self) -> bool:

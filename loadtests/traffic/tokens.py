@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import jwt
 
 ALGORITHM = "HS256"
+AUTH_SERIES = "auth"
+"""Request name of logins and refreshes, which are reported apart from the mix."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from loadtests.engine.recorder import Recorder
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-class Abandoned(GreenletExit):
+class Abandoned(GreenletExit):  # type: ignore[misc]  # gevent is untyped
     """Thrown into a user whose request was still unanswered when the drain ended."""
 
 
@@ -111,9 +111,8 @@ class Session:
             # Anything that is not a status: the client lets some through (an UnpicklingError of a cookie, say).
             return Reply(0, b"", failure_kind(error))
         status = answer.status_code or 0
-        error = getattr(answer, "error", None) or answer.request_meta.get("exception")
         if status == 0:
-            return Reply(0, b"", failure_kind(error))
+            return Reply(0, b"", failure_kind(getattr(answer, "error", None) or answer.request_meta.get("exception")))
         content = answer.content or b""
         good = status in expect if expect else status < 400
         return Reply(status, content, None if good else f"status_{status}")
@@ -122,7 +121,7 @@ class Session:
         end = time.perf_counter()
         service_s = end - sent
         self._recorder.done(name, round((end - due) * 1e6), round(service_s * 1e6), len(reply.content), reply.failure)
-        self._request_event.fire(
+        self._request_event.fire(  # type: ignore[no-untyped-call]
             request_type=method,
             name=name,
             response_time=service_s * 1e3,

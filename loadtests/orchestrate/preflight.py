@@ -1,0 +1,77 @@
+"""What must hold before a load may start, each with one clear line when it does not."""
+
+import http.client
+import os
+import resource
+import time
+from urllib.parse import urlsplit
+
+from loadtests import settings
+from loadtests.errors import InputError, NotReadyError
+from loadtests.scenario.plan import Plan
+from loadtests.traffic import tokens
+
+SPARE_DESCRIPTORS = 200
+"""Files, pipes and listening sockets of a process beside its users' connections."""
+TIMEOUT_S = 5.0
+
+
+def raise_descriptor_limit(connections: int, process: str) -> None:
+    """Let this process's children open `connections` sockets each. Raises InputError when the hard limit forbids it."""
+    needed = connections + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise InputError(
+            f"{process} needs {needed:,} file descriptors, the limit is {hard:,} "
+            f"(ulimit -Hn; raise it, take fewer USERS or more WORKERS)"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def check_secret(plan: Plan, env: dict[str, str]) -> None:
+    """A scenario that mints tokens needs the target's key."""
+    if plan.scenario.auth.mode == "mint" and not env.get(settings.JWT_SECRET):
+        raise InputError(f"the scenario mints tokens: set {settings.JWT_SECRET} to the target's signing key")
+
+
+def check_host(host: str, plan: Plan) -> None:
+    """The target answers. Raises NotReadyError."""
+    path = plan.scenario.target.health
+    status = _status(host, path, {})
+    if status >= 400:
+        raise NotReadyError(f"target {host}: GET {path} answered {status}; is it the right host, and is it healthy?")
+
+
+def check_token(host: str, plan: Plan, secret: str) -> None:
+    """The target takes a token of the first user. Raises InputError when it refuses it."""
+    auth = plan.scenario.auth
+    if auth.mode != "mint" or auth.check is None or auth.subject is None:
+        return
+    token = tokens.mint(secret, tokens.user_id(auth.subject, 0), time.time(), auth.ttl)
+    status = _status(host, auth.check, {"Authorization": f"Bearer {token.access}"})
+    if status in (401, 403):
+        raise InputError(
+            f"target {host}: GET {auth.check} answered {status} to a minted token: "
+            f"{settings.JWT_SECRET} is not the target's key, or it does not know the users of auth.subject"
+        )
+    if status >= 400:
+        raise NotReadyError(f"target {host}: GET {auth.check} answered {status}")
+
+
+def _status(host: str, path: str, headers: dict[str, str]) -> int:
+    parts = urlsplit(host)
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = make(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise NotReadyError(f"target {host}: cannot be reached: {getattr(error, 'strerror', None) or error}") from error
+    finally:
+        connection.close()
+
+
+def default_workers() -> int:
+    """A worker for every two cores: the stack under test wants the others."""
+    return max(1, (os.cpu_count() or 1) // 2)

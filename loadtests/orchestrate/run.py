@@ -1,0 +1,222 @@
+"""One run from a plan to an exit code: stack, load, drain, tasks, verdict; everything ended, whatever happens."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+import loadtests
+from loadtests import settings
+from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
+from loadtests.exitcodes import ExitCode
+from loadtests.measure.window import Window
+from loadtests.orchestrate import preflight
+from loadtests.orchestrate.embedded import EmbeddedStack, Stack
+from loadtests.orchestrate.follow import follow_tasks
+from loadtests.orchestrate.processes import Managed, ProcessManager
+from loadtests.orchestrate.servers import Source
+from loadtests.orchestrate.watch import Probe, ProbeWatch
+from loadtests.probes.postgres import PostgresProbe
+from loadtests.probes.process import ProcessProbe
+from loadtests.report.terminal import Progress, print_verdict
+from loadtests.report.write import write_report
+from loadtests.scenario.plan import Plan
+from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.manifest import write_manifest
+from loadtests.store.records import LineTail, read_lines
+
+LOCUSTFILE = Path(loadtests.__file__).with_name("locustfile.py")
+MASTER_PORT = 5557
+POLL_S = 0.1
+SPAWN_S = 120.0
+"""Longest time for workers to connect and log their users in."""
+OVERTIME_S = 30.0
+"""Longest time after the drain for the master to end."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a plan is carried out; none of it changes what is offered."""
+
+    out: Path
+    workers: int
+    stack: str
+    servers: Source
+    api_port: int | None = None
+
+
+class Run:
+    """Carries one plan out."""
+
+    def __init__(self, plan: Plan, options: Options, console: Console) -> None:
+        self._plan, self._options, self._console = plan, options, console
+        self._embedded = options.stack == "embedded"
+        self._signals = 0
+        self._told = 0
+        self._processes: ProcessManager
+
+    def execute(self) -> ExitCode:
+        """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
+        plan = self._plan
+        connections = -(-plan.scenario.load.users // self._options.workers)
+        preflight.raise_descriptor_limit(connections, "a worker")
+        if self._embedded:
+            preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
+        else:
+            preflight.check_secret(plan, dict(os.environ))
+            preflight.check_host(plan.scenario.target.host or "", plan)
+        folder = create_folder(self._options.out, plan.scenario.name)
+        with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
+            self._load(folder)
+            verdict, summary = write_report(folder)
+        print_verdict(self._console, verdict, summary, _shown(folder.path))
+        return ExitCode.INTERRUPTED if self._signals else verdict.exit_code
+
+    @contextmanager
+    def _handled_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        with suppress(AttributeError):  # before there are processes there is nothing to stop
+            self._processes.interrupted = signal.Signals(number)
+
+    def _load(self, folder: RunFolder) -> None:
+        """Everything up to the judgement, which needs nothing but the folder."""
+        scenario = self._plan.scenario
+        with Progress(self._console, scenario.load.total_s, self._plan.offered_rate) as progress:
+            stack = self._stack(progress)
+            host = stack.host or ""
+            write_manifest(folder, self._plan.to_json(), self._plan.hash, self._options.workers, self._options.stack, host)
+            preflight.check_token(host, self._plan, stack.env.get(settings.JWT_SECRET, ""))
+            probes = ProbeWatch(folder, self._probes(stack))
+            probes.start()
+            try:
+                self._drive(folder, stack, progress)
+            finally:
+                probes.stop()
+            if probes.trouble is not None:
+                raise probes.trouble
+            dsn = stack.env.get(settings.DSN)
+            if scenario.tasks is not None and dsn and self._signals < 2:
+                progress.status("following accepted tasks to their end")
+                follow_tasks(folder, scenario.tasks, dsn, time.sleep)
+
+    def _stack(self, progress: Progress) -> Stack:
+        scenario = self._plan.scenario
+        if not self._embedded:
+            known = {name: os.environ[name] for name in (settings.JWT_SECRET, settings.DSN) if os.environ.get(name)}
+            return Stack(scenario.target.host, known, {}, {})
+        progress.status("stack: embedded; starting PostgreSQL, Valkey, API, relay and Celery worker")
+        definition = Path(scenario.stack.definition)
+        stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
+        started = time.monotonic()
+        up = stack.up(scenario.load.users, scenario.stack.env)
+        if up.host is None:
+            raise InputError(f"{definition}: no service has a port, so there is no target")
+        progress.status(f"stack: ready at {up.host} after {time.monotonic() - started:.1f} s")
+        return up
+
+    def _probes(self, stack: Stack) -> dict[str, Probe]:
+        wanted = self._plan.scenario.probes
+        probes: dict[str, Probe] = {}
+        dsn = stack.env.get(settings.DSN)
+        if wanted.postgres and dsn:
+            probes["postgres"] = PostgresProbe(dsn, wanted.postgres)
+        for service in wanted.processes:
+            if service in stack.services:
+                probes[f"process {service}"] = ProcessProbe(service, stack.services[service].process.pid)
+        return probes
+
+    # The load.
+
+    def _drive(self, folder: RunFolder, stack: Stack, progress: Progress) -> None:
+        """Start master and workers and wait for the master's end."""
+        port = self._processes.ports.choose(MASTER_PORT)
+        env = self._worker_env(stack)
+        address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
+        count = str(self._options.workers)
+        command = [*_locust(), "--master", "--headless", "--expect-workers", count, "--run-folder", str(folder.path)]
+        master = self._processes.start("master", [*command, *address, "--only-summary"], env=env)
+        workers = []
+        for number in range(1, self._options.workers + 1):
+            name = f"worker-{number}"
+            own = {**env, "LOADTEST_WORKER_NAME": name}
+            command = [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
+            workers.append(self._processes.start(name, command, env=own))
+        self._wait(folder, master, [*workers, *stack.services.values()], progress)
+        self._check_end(folder, master)
+
+    def _worker_env(self, stack: Stack) -> dict[str, str]:
+        # Locust would take options from LOCUST_*; a run's options are its plan's alone.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+        root = str(LOCUSTFILE.parents[1])
+        path = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
+        return {**inherited, **stack.env, "PYTHONPATH": path}
+
+    def _wait(self, folder: RunFolder, master: Managed, others: list[Managed], progress: Progress) -> None:
+        load = self._plan.scenario.load
+        deadline = time.monotonic() + SPAWN_S + load.total_s + load.drain + OVERTIME_S
+        tail = LineTail(folder.file("windows.jsonl"))
+        progress.status(f"load: {load.users:,} users, {self._options.workers} worker(s), {load.total_s:g} s")
+        while master.alive:
+            self._pass_signals_on(master, progress)
+            for managed in [one for one in others if not one.alive]:
+                others.remove(managed)
+                if managed.process.returncode == 0:
+                    continue  # a worker whose work is done
+                folder.event("process_ended", None, name=managed.name, fate=managed.fate())
+                progress.status(f"{managed.name} {managed.fate()}")
+            for record in tail.read():
+                progress.window(Window.from_json(record))
+            if time.monotonic() > deadline:
+                raise RunError(f"the master did not end in time (log: {master.log})\n{master.tail()}")
+            time.sleep(POLL_S)
+        for record in tail.read():
+            progress.window(Window.from_json(record))
+
+    def _pass_signals_on(self, master: Managed, progress: Progress) -> None:
+        """The first signal halts the load and drains it; a second one does not wait for the drain."""
+        if self._signals > self._told:
+            self._told = self._signals
+            progress.status("interrupted: draining" if self._told == 1 else "interrupted again: stopping now")
+            master.process.send_signal(signal.SIGUSR1 if self._told == 1 else signal.SIGKILL)
+
+    def _check_end(self, folder: RunFolder, master: Managed) -> None:
+        """Raise what the master's exit code says; a run that has a record is judged by that, however the master ended."""
+        events = list(read_lines(folder.file("events.jsonl")))
+        trouble = [event["trouble"] for event in events if event["event"] == "not_ready"]
+        if trouble:
+            raise NotReadyError(f"users cannot log in: {trouble[0]}")
+        if not any(event["event"] == "start" for event in events):
+            if self._signals:
+                raise InterruptedRun("interrupted before the load started; everything was stopped")
+            raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
+        fatal = [line for line in master.tail().splitlines() if "loadtest: fatal: " in line]
+        if fatal:
+            raise RunError(fatal[-1].split("loadtest: fatal: ")[1])
+        if master.process.returncode != 0:
+            folder.event("process_ended", None, name=master.name, fate=master.fate())
+
+
+def _locust() -> list[str]:
+    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+
+
+def _shown(path: Path) -> str:
+    """The path as the user would type it."""
+    with suppress(ValueError):
+        return str(path.resolve().relative_to(Path.cwd()))
+    return str(path)

@@ -1,0 +1,219 @@
+"""Everything that a run's folder says, in the shape in which it is judged. Reads files only."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from loadtests.measure.histogram import Histogram
+from loadtests.measure.series import Series, merge_all
+from loadtests.objectives.evaluate import Facts, TaskFacts
+from loadtests.objectives.health import HealthFacts
+from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad
+from loadtests.scenario.plan import Plan
+from loadtests.store.folder import RunFolder
+from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
+from loadtests.store.manifest import read_manifest
+from loadtests.store.records import read_lines
+from loadtests.store.windows import Totals, total_of
+from loadtests.traffic.tokens import AUTH_SERIES
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The files of one run, read once."""
+
+    folder: RunFolder
+    manifest: dict[str, Any]
+    plan: Plan
+    totals: Totals
+    events: Sequence[dict[str, Any]]
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> "Evidence":
+        """Read a run's folder. Raises RunError when a file is damaged."""
+        manifest = read_manifest(folder)
+        events = list(read_lines(folder.file("events.jsonl")))
+        plan = Plan.from_json(manifest["plan"])
+        return cls(folder, manifest, plan, total_of(folder.file("windows.jsonl")), events)
+
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of one kind, in order."""
+        return [event for event in self.events if event["event"] == kind]
+
+    @property
+    def start_epoch(self) -> float | None:
+        """The start of the load; None when it never started."""
+        starts = self.events_of("start")
+        return starts[0]["epoch"] if starts else None
+
+    @property
+    def end_s(self) -> float:
+        """The end of the load, in seconds after its start: as planned, or where it was halted."""
+        halts = [event["at_s"] or 0.0 for event in self.events_of("halt")]
+        return min([self.plan.scenario.load.total_s, *halts])
+
+    @cached_property
+    def finals(self) -> list[FinalReport]:
+        """The workers' last reports."""
+        return [FinalReport.from_json(event["report"]) for event in self.events_of("worker_final")]
+
+    @cached_property
+    def total(self) -> Series:
+        """All requests of the mix in one series; logins and refreshes are not among them."""
+        whole: dict[str, Series] = {}
+        for name, series in self.totals.series.items():
+            if name != AUTH_SERIES:
+                merge_all({"": series}, whole)
+        return whole.get("", Series())
+
+    @property
+    def steady_s(self) -> tuple[int, int]:
+        """First second of the steady part and the one after its last; whole seconds, as windows are."""
+        first, last = math.ceil(self.plan.steady_from_s), math.floor(self.end_s)
+        return (first, last) if first < last else (0, max(1, math.ceil(self.end_s)))
+
+    @cached_property
+    def steady_ok(self) -> dict[str | None, int]:
+        """Requests answered without failure in the steady part, by name; None for the whole mix."""
+        first, last = self.steady_s
+        found: Counter[str | None] = Counter()
+        for second, by_name in self.totals.ok_by_second:
+            for name, count in by_name.items():
+                inside = count if first <= second < last else 0
+                found[name] += inside
+                found[None] += 0 if name == AUTH_SERIES else inside
+        return dict(found)
+
+    @property
+    def stream(self) -> str | None:
+        """Hash of the stream that was carried out; None for closed or unfinished loads, whose stream is not the plan's."""
+        if not isinstance(self.plan.load, OpenLoad) or not self.finals:
+            return None
+        return self.plan.stream_hash(sum(final.stream_digest for final in self.finals) % DIGEST_MODULUS)
+
+    @cached_property
+    def tasks(self) -> "TaskEvidence | None":
+        """What became of the accepted tasks; None when nobody looked."""
+        followed = self.events_of("followed")
+        if not followed or self.start_epoch is None or self.plan.scenario.tasks is None:
+            return None
+        return TaskEvidence.of(self, followed[-1], self.start_epoch)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The books."""
+        return Ledger(self.totals.counts, self.totals.series, self.finals, self.tasks.ledger if self.tasks else None)
+
+    def gauges(self) -> dict[tuple[str, str | None], list[float]]:
+        """The probes' samples during the load, by (metric, selector), and the users of each window."""
+        found: dict[tuple[str, str | None], list[float]] = {}
+        if self.totals.users:
+            found["users", None] = self.totals.users
+        start = self.start_epoch
+        if start is None:
+            return found
+        for record in read_lines(self.folder.file("probes.jsonl")):
+            if start <= record["time"] <= start + self.end_s:
+                for metric, selector, value in record["samples"]:
+                    found.setdefault((metric, selector), []).append(value)
+        return found
+
+    def facts(self) -> Facts:
+        """What objectives ask about."""
+        first, last = self.steady_s
+        return Facts(
+            series=self.totals.series,
+            total=self.total,
+            steady_ok=self.steady_ok,
+            steady_s=float(last - first),
+            gauges=self.gauges(),
+            tasks=self.tasks.facts if self.tasks else None,
+        )
+
+    def health_facts(self) -> HealthFacts:
+        """What the health checks ask about."""
+        counts = self.totals.counts
+        return HealthFacts(
+            finished=self._unfinished(),
+            lost_workers=list(self._lost()),
+            missing_snapshots=sum(event["missing"] for event in self.events_of("worker_final")),
+            imbalances=self.ledger.imbalances(),
+            lateness=self.totals.lateness,
+            scheduled=counts.scheduled,
+            sent=counts.started,
+            users_planned=self.plan.scenario.load.users,
+            users_started=sum(final.users for final in self.finals),
+            journey_errors=counts.journey_errors,
+        )
+
+    def _unfinished(self) -> str | None:
+        halts = self.events_of("halt")
+        if halts:
+            at_s = halts[0]["at_s"]
+            when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
+            return f"stopped {when}: {halts[0]['reason']}"
+        if self.start_epoch is None:
+            return "the load never started"
+        if not self.events_of("stop"):
+            return f"the record ends {len(self.totals.ok_by_second)} s into the load: the master did not report its end"
+        return None
+
+    def _lost(self) -> Iterable[str]:
+        known = {event["worker"] for event in self.events_of("worker_lost")}
+        ends = {event["name"]: event["fate"] for event in self.events_of("process_ended")}
+        for event in self.events_of("worker_lost"):
+            fate = f" ({ends[event['name']]})" if event["name"] in ends else ""
+            when = "" if event["at_s"] is None else f" {event['at_s']:.1f} s into the load"
+            yield f"{event['name']} {event['how']}{when}{fate}"
+        known.update(final.worker for final in self.finals)
+        for event in self.events_of("start"):
+            for worker, name in event["workers"].items():
+                if int(worker) not in known:
+                    yield f"{name} never reported its end"
+
+
+@dataclass(frozen=True)
+class TaskEvidence:
+    """Accepted tasks, joined with their ends."""
+
+    ledger: TaskLedger
+    facts: TaskFacts
+
+    @classmethod
+    def of(cls, run: Evidence, followed: dict[str, Any], start: float) -> "TaskEvidence":
+        """Read `accepted.jsonl` and `tasks.jsonl`. A task without an end was waited for until the following stopped."""
+        tasks = run.plan.scenario.tasks
+        assert tasks is not None, "asked only for scenarios with tasks"
+        ends = {record["id"]: record for record in read_lines(run.folder.file("tasks.jsonl"))}
+        processing, outcome = Histogram(), Counter[str]()
+        for record in read_lines(run.folder.file("accepted.jsonl")):
+            end = ends.get(record["id"])
+            kind = _outcome(end, tasks.completed, tasks.failed, unknown="pending" if followed["trouble"] else "lost")
+            outcome[kind] += 1
+            moment = end["ended"] if end is not None and kind in ("completed", "failed") else None
+            waited_s = (moment or followed["time_s"]) - (start + record["due_s"])
+            processing.record(round(waited_s * 1e6))
+        embedded = run.manifest["stack"] == "embedded"
+        accepted = outcome.total()
+        expected = (accepted, accepted + run.total.failed) if embedded else None
+        ledger = TaskLedger(
+            accepted=sum(final.accepted for final in run.finals) if run.finals else accepted,
+            completed=outcome["completed"],
+            failed=outcome["failed"],
+            pending=outcome["pending"],
+            lost=outcome["lost"],
+            rows=followed["rows"],
+            rows_expected=expected,
+        )
+        return cls(ledger, TaskFacts(accepted, outcome["completed"], processing))
+
+
+def _outcome(end: dict[str, Any] | None, completed: Sequence[str], failed: Sequence[str], unknown: str) -> str:
+    if end is None:
+        return unknown
+    if end["status"] in completed:
+        return "completed"
+    return "failed" if end["status"] in failed else "pending"

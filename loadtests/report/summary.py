@@ -1,0 +1,84 @@
+"""`summary.json`: the run in numbers, and `hdr/*.hlog`: its histograms second by second for HdrHistogram's own tools."""
+
+from pathlib import Path
+from typing import Any
+
+from hdrh.log import HistogramLogWriter
+
+from loadtests.measure.histogram import Histogram
+from loadtests.measure.series import Series
+from loadtests.report.evidence import Evidence
+from loadtests.store.windows import read_windows
+
+VERSION = 1
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+
+
+def summarise(evidence: Evidence) -> dict[str, Any]:
+    """The content of `summary.json`. `rate` is what was answered without failure per second of the steady part."""
+    first, last = evidence.steady_s
+    total = evidence.total
+    return {
+        "version": VERSION,
+        "requests": total.requests,
+        "failures": total.failed,
+        "rate": round(evidence.steady_ok.get(None, 0) / (last - first), 3),
+        "offered_rate": evidence.plan.offered_rate,
+        "duration_s": evidence.end_s,
+        "steady_s": [first, last],
+        "users": evidence.plan.scenario.load.users,
+        "stream": evidence.stream,
+        "lateness_ms": latencies(evidence.totals.lateness),
+        "task_processing_ms": latencies(evidence.tasks.facts.processing) if evidence.tasks else None,
+        "total": _series(total),
+        "series": {name: _series(series) for name, series in sorted(evidence.totals.series.items())},
+    }
+
+
+def _series(series: Series) -> dict[str, Any]:
+    return {
+        "requests": series.requests,
+        "failures": series.failed,
+        "failure_kinds": dict(series.failures),
+        "bytes": series.bytes_received,
+        "response_time_ms": latencies(series.response_time),
+        "service_time_ms": latencies(series.service_time),
+    }
+
+
+def latencies(histogram: Histogram) -> dict[str, float] | None:
+    """Percentiles, largest and mean in milliseconds; None without data."""
+    if not histogram.count:
+        return None
+    values = {name: histogram.quantile(q) / 1e3 for name, q in QUANTILES.items()}
+    return {**values, "max": histogram.max_us / 1e3, "mean": round(histogram.mean_us / 1e3, 3)}
+
+
+def write_hlogs(evidence: Evidence) -> None:
+    """One log a series and latency; values are microseconds, intervals are the windows."""
+    start_s = evidence.start_epoch or 0.0
+    logs: dict[str, _Log] = {}
+    for window in read_windows(evidence.folder.file("windows.jsonl")):
+        for name, series in window.series.items():
+            for kind, histogram in (("response", series.response_time), ("service", series.service_time)):
+                file = evidence.folder.hdr / f"{name.replace('/', '_')}.{kind}.hlog"
+                logs.setdefault(str(file), _Log(file, start_s)).add(window.number, histogram)
+    for log in logs.values():
+        log.close()
+
+
+class _Log:
+    def __init__(self, file: Path, start_s: float) -> None:
+        self._file = file.open("w", encoding="ascii")
+        self._writer = HistogramLogWriter(self._file)
+        self._writer.output_log_format_version()
+        self._writer.output_comment("[Values in microseconds]")
+        self._writer.output_base_time(start_s * 1000)
+        self._writer.output_legend()
+
+    def add(self, second: int, histogram: Histogram) -> None:
+        # By hand: the library's writer rounds the interval's largest value down to a whole second.
+        self._file.write(f"{second:f},{1.0:f},{histogram.max_us / 1e6:f},{histogram.encode_hdr()}\n")
+
+    def close(self) -> None:
+        self._file.close()

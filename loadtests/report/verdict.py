@@ -1,0 +1,53 @@
+"""The verdict: a pure function of the run's files. Health first, for what cannot be believed is neither met nor missed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from loadtests.exitcodes import ExitCode
+from loadtests.objectives.evaluate import Result, evaluate
+from loadtests.objectives.health import HealthLimits, judge_health
+from loadtests.report.evidence import Evidence
+
+VERSION = 1
+Word = Literal["pass", "fail", "invalid"]
+EXIT_CODES: dict[Word, ExitCode] = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "invalid": ExitCode.INVALID}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word and what it rests on."""
+
+    word: Word
+    objectives: Sequence[Result]
+    health: Sequence[Result]
+    notes: Sequence[str]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return EXIT_CODES[self.word]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `verdict.json` has it."""
+        return {
+            "version": VERSION,
+            "verdict": self.word,
+            "notes": list(self.notes),
+            "objectives": [result.to_json() for result in self.objectives],
+            "health": [result.to_json() for result in self.health],
+        }
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Invalid when any health check fails; else fail when any objective does; else pass."""
+    limits = evidence.plan.scenario.health
+    health = judge_health(evidence.health_facts(), HealthLimits(limits.lateness_p99, limits.offered))
+    facts = evidence.facts()
+    objectives = [evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items()]
+    word: Word = "pass"
+    if any(result.status == "fail" for result in health):
+        word = "invalid"
+    elif any(result.status == "fail" for result in objectives):
+        word = "fail"
+    return Verdict(word, objectives, health, evidence.plan.notes)
