@@ -1,0 +1,1 @@
+"""AgentHQ's API: the stack that the load-testing harness tests."""

@@ -1,0 +1,1 @@
+"""All SQL of the application; nothing here commits, the caller does."""

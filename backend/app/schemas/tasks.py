@@ -1,0 +1,55 @@
+"""Bodies of /tasks."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field, model_validator
+
+from app.models import OutputType, TaskStatus
+from app.schemas.text import StorableJson, StorableText
+
+
+class TaskCreate(BaseModel):
+    """An order; the type may be called `output_type` or `task_type`."""
+
+    prompt: Annotated[StorableText, Field(min_length=1, max_length=5000)]
+    output_type: OutputType
+    metadata: StorableJson = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_task_type(cls, data: object) -> object:
+        if not isinstance(data, dict) or "task_type" not in data:
+            return data
+        task_type = data["task_type"]
+        if data.get("output_type", task_type) != task_type:
+            raise ValueError("output_type and task_type differ; send one of them")
+        return {**data, "output_type": task_type}
+
+
+class TaskOut(BaseModel):
+    """A task as its owner sees it; times are UTC."""
+
+    id: UUID
+    user_id: UUID
+    prompt: str
+    output_type: OutputType
+    status: TaskStatus
+    result: str | None
+    error_message: str | None
+    document_url: str | None
+    celery_task_id: str | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class TaskPage(BaseModel):
+    """One page of the user's tasks, newest first; `total` counts all that match."""
+
+    tasks: list[TaskOut]
+    total: int
+    page: int
+    page_size: int

@@ -1,0 +1,1 @@
+"""Work outside of requests: the relay and the Celery worker."""

@@ -1,0 +1,30 @@
+"""How long a simulated task takes, and whether it fails: pure functions of seed and task id."""
+
+import hashlib
+import math
+from uuid import UUID
+
+# Tasks never outlast this many means, so a lease can be chosen that they never outlive.
+CAP_MEANS = 10
+
+
+def duration_s(seed: int, task_id: UUID, mean_s: float) -> float:
+    """Seconds that the task works: exponential with mean `mean_s`, capped at ten means.
+
+    The inverse of the exponential's distribution function, -mean * ln(1 - u), at a uniform u that
+    is fixed by (seed, task id). The cap takes exp(-10), less than 0.005 %, off the mean.
+    """
+    uniform = _uniform("duration", seed, task_id)
+    return min(-mean_s * math.log1p(-uniform), CAP_MEANS * mean_s)
+
+
+def fails(seed: int, task_id: UUID, ratio: float) -> bool:
+    """Whether the task fails, which a share of `ratio` (0..1) of all tasks does."""
+    return _uniform("failure", seed, task_id) < ratio
+
+
+def _uniform(purpose: str, seed: int, task_id: UUID) -> float:
+    """A number in [0, 1), evenly spread over task ids and independent between purposes."""
+    digest = hashlib.sha256(f"{purpose}:{seed}:{task_id}".encode()).digest()
+    # 53 bits are what a float's mantissa holds.
+    return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
