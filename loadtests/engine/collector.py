@@ -35,6 +35,7 @@ class Member:
         self.worker, self.node = worker, node
         self.name = node
         self.ready = self.final = self.lost = False
+        self.users = 0
         self.received = -1
         """Number of the last snapshot before which none is missing."""
         self.ahead: dict[int, dict[str, Any]] = {}
@@ -70,10 +71,9 @@ class Collector:
     def on_ready(self, node: str, data: dict[str, Any]) -> None:
         """A worker's users have their tokens; when all have, the load starts."""
         member = self._members[node]
-        member.ready, member.name = True, data["name"]
+        member.ready, member.name, member.users = True, data["name"], data["users"]
         if data["trouble"]:
-            self._folder.event("not_ready", None, worker=member.name, trouble=data["trouble"])
-            self._end(ExitCode.NOT_READY)
+            self.on_fault(node, data)
         elif all(one.ready for one in self._members.values()):
             self._go()
 
@@ -86,6 +86,18 @@ class Collector:
             member.received += 1
             self._take(Snapshot.from_json(following))
         self._runner.send_message(messages.RECEIVED, {"number": member.received}, node)
+
+    def on_fault(self, node: str, data: dict[str, Any]) -> None:
+        """A worker cannot go on: before the load nothing starts, later the run ends without it."""
+        member = self._members[node]
+        member.name = data["name"]
+        if self._start_epoch is None:
+            self._folder.event("not_ready", None, worker=member.name, trouble=data["trouble"])
+            self._end(ExitCode.NOT_READY)
+        elif not (member.final or member.lost):
+            self._lose(member, f"failed: {data['trouble']}")
+            self._halt(f"{member.name} failed")
+            self._end_if_all_done()
 
     def on_final(self, node: str, data: dict[str, Any]) -> None:
         """A worker's users have had their turns."""
@@ -116,10 +128,12 @@ class Collector:
 
     def halt(self, reason: str) -> None:
         """End the load now: no turn begins any more, what is in flight is drained."""
-        if not (self._halted or self._over):
+        if not self._over:
             self._safely(lambda: self._halt(reason))
 
     def _halt(self, reason: str) -> None:
+        if self._halted:
+            return
         self._halted = True
         if self._start_epoch is None:
             self._folder.event("halt", None, reason=reason)
@@ -132,7 +146,10 @@ class Collector:
 
     def _go(self) -> None:
         self._start_epoch = time.time() + START_DELAY_S
-        self._folder.event("start", 0.0, epoch=self._start_epoch, workers={m.worker: m.name for m in self._members.values()})
+        members = self._members.values()
+        names = {member.worker: member.name for member in members}
+        users = sum(member.users for member in members)
+        self._folder.event("start", 0.0, epoch=self._start_epoch, users=users, workers=names)
         self._runner.send_message(messages.GO, {"start": self._start_epoch})
         load = self._plan.scenario.load
         self._later(START_DELAY_S + load.total_s + load.drain, self._close)
@@ -191,6 +208,9 @@ class Collector:
             action()
         except RunError as error:
             self._fatal(error)
+        except Exception as error:
+            log.exception("the master failed")
+            self._fatal(RunError(f"the master failed: {type(error).__name__}: {error}"))
 
     def _fatal(self, error: RunError) -> None:
         """The run's folder cannot be written: stop at once and say so on the last line of the log."""
@@ -221,6 +241,7 @@ class Collector:
         for kind, handler in (
             (messages.READY, self.on_ready),
             (messages.SNAPSHOT, self.on_snapshot),
+            (messages.FAULT, self.on_fault),
             (messages.FINAL, self.on_final),
         ):
             self._runner.register_message(kind, self.guarded(handler))

@@ -82,7 +82,7 @@ class Crew:
         """End the drain: abandon what is unanswered, drop what is unsent."""
         self.clock.closed = True
         for greenlet in tuple(self._busy):
-            gevent.kill(greenlet, Abandoned, block=False)
+            greenlet.kill(Abandoned, block=False)
 
     def perf_counter_at(self, moment_s: float) -> float:
         """The moment of the run on this process's performance counter."""

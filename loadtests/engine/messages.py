@@ -7,6 +7,7 @@ worker -> master   snapshot                                  once a second
 master -> worker   received {number}                         all snapshots up to this one have arrived
 master -> worker   halt   {at_s}                             no turn due later begins
 master -> worker   close                                     the drain is over
+worker -> master   fault  {name, trouble}                    the worker cannot go on
 worker -> master   final                                     every user has had its turns; totals
 """
 
@@ -16,5 +17,6 @@ GO = "loadtest_go"
 SNAPSHOT = "loadtest_snapshot"
 RECEIVED = "loadtest_received"
 HALT = "loadtest_halt"
+FAULT = "loadtest_fault"
 CLOSE = "loadtest_close"
 FINAL = "loadtest_final"

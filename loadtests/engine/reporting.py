@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -45,12 +46,23 @@ class Reporter:
             (messages.HALT, self._on_halt),
             (messages.CLOSE, self._on_close),
         ):
-            runner.register_message(kind, handler)
+            runner.register_message(kind, self._guarded(handler))
 
-    def _on_plan(self, environment: Environment, msg: Message, **_: Any) -> None:
-        data = msg.data
+    def _guarded(self, handler: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+        """`handler` as a listener of Locust's messages; a fault in it is told to the master, for Locust would only log it."""
+
+        def listener(msg: Message, **_: Any) -> None:
+            try:
+                handler(msg.data)
+            except Exception as error:
+                log.exception("a message could not be handled")
+                self._send(messages.FAULT, {"name": self._name, "trouble": f"{type(error).__name__}: {error}"})
+
+        return listener
+
+    def _on_plan(self, data: dict[str, Any]) -> None:
         crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"])
-        crew.when_ready = lambda: self._send(messages.READY, {"name": self._name, "trouble": crew.trouble})
+        crew.when_ready = lambda: self._send(messages.READY, {"name": self._name, "users": crew.size, "trouble": crew.trouble})
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window = crew, -1
         self._unacknowledged.clear()
@@ -58,24 +70,24 @@ class Reporter:
         if not crew.size:  # more workers than users: nobody will call
             crew.when_ready()
 
-    def _on_go(self, environment: Environment, msg: Message, **_: Any) -> None:
+    def _on_go(self, data: dict[str, Any]) -> None:
         if self._crew is None:
             return
-        self._crew.clock.go(msg.data["start"])
+        self._crew.clock.go(data["start"])
         gevent.spawn(self._report, self._crew)
         gevent.spawn(self._watch_lag, self._crew)
         if not self._crew.size:
             self._crew.when_done()
 
-    def _on_received(self, environment: Environment, msg: Message, **_: Any) -> None:
-        while self._unacknowledged and self._unacknowledged[0][0]["number"] <= msg.data["number"]:
+    def _on_received(self, data: dict[str, Any]) -> None:
+        while self._unacknowledged and self._unacknowledged[0][0]["number"] <= data["number"]:
             self._unacknowledged.popleft()
 
-    def _on_halt(self, environment: Environment, msg: Message, **_: Any) -> None:
+    def _on_halt(self, data: dict[str, Any]) -> None:
         if self._crew is not None:
-            self._crew.halt(msg.data["at_s"])
+            self._crew.halt(data["at_s"])
 
-    def _on_close(self, environment: Environment, msg: Message, **_: Any) -> None:
+    def _on_close(self, _: dict[str, Any]) -> None:
         if self._crew is not None:
             self._crew.close()
 

@@ -45,6 +45,8 @@ class Service(_Table):
 
     name: str
     command: tuple[str, ...]
+    env: dict[str, str] = Field(default_factory=dict)
+    """Settings of this service alone."""
     port: int | None = None
     """Port it likes to listen on; $PORT is that or a free one. The first service with a port is the target."""
     ready: str = "file"
@@ -139,7 +141,7 @@ class EmbeddedStack:
         chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
         self._values.update(chosen)
         fixed = {name: self._fill(value) for name, value in self._definition.fixed.items()}
-        return {**os.environ, **chosen, **fixed, "JWT_SECRET": self._values["JWT_SECRET"]}
+        return {**os.environ, **chosen, **fixed}
 
     def _fill(self, text: str, **more: str) -> str:
         try:
@@ -155,7 +157,8 @@ class EmbeddedStack:
         if service.port is not None:
             wanted = self._api_port or service.port
             port = self._processes.ports.choose(wanted, required=self._api_port is not None)
-        own = {**env, "READY_FILE": str(state / f"{service.name}.ready")}
+        own = {**env, **{name: self._fill(value) for name, value in service.env.items()}}
+        own = {**own, "READY_FILE": str(state / f"{service.name}.ready")}
         command = self._filled(service.command, **({"PORT": str(port)} if port else {}))
         return service, self._processes.start(service.name, command, env=own, cwd=self._folder), port
 

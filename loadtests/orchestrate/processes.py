@@ -39,12 +39,15 @@ class Managed:
             return "is running"
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
-    def tail(self) -> str:
-        """The last lines of its log."""
+    def log_lines(self) -> list[str]:
+        """What it said so far."""
         with suppress(OSError):
-            lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            return "\n".join(f"  {self.name}: {line}" for line in lines[-TAIL_LINES:])
-        return ""
+            return self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return []
+
+    def tail(self) -> str:
+        """The last lines of its log, as an error message shows them."""
+        return "\n".join(f"  {self.name}: {line}" for line in self.log_lines()[-TAIL_LINES:])
 
 
 class ProcessManager:
@@ -64,6 +67,7 @@ class ProcessManager:
     def __exit__(self, *_: object) -> None:
         self.stop_all()
         self._guardian.dismiss()
+        self.ports.release()
 
     @property
     def guardian(self) -> Guardian:
@@ -200,6 +204,11 @@ class Ports:
                 port: int = probe.getsockname()[1]
             if self._claim(port):
                 return port
+
+    def release(self) -> None:
+        """Give all ports back."""
+        while self._claims:
+            self._claims.pop().close()
 
     def _claim(self, port: int) -> bool:
         if not port_is_free(port):

@@ -34,6 +34,8 @@ from loadtests.store.records import LineTail, read_lines
 
 LOCUSTFILE = Path(loadtests.__file__).with_name("locustfile.py")
 MASTER_PORT = 5557
+FATAL = "loadtest: fatal: "
+"""How the master's log begins a line that says why it gave up."""
 POLL_S = 0.1
 SPAWN_S = 120.0
 """Longest time for workers to connect and log their users in."""
@@ -178,6 +180,8 @@ class Run:
                 if managed.process.returncode == 0:
                     continue  # a worker whose work is done
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
+                if not _started(folder):
+                    raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
             for record in tail.read():
                 progress.window(Window.from_json(record))
@@ -199,16 +203,20 @@ class Run:
         events = list(read_lines(folder.file("events.jsonl")))
         trouble = [event["trouble"] for event in events if event["event"] == "not_ready"]
         if trouble:
-            raise NotReadyError(f"users cannot log in: {trouble[0]}")
-        if not any(event["event"] == "start" for event in events):
+            raise NotReadyError(f"the users are not ready: {trouble[0]}")
+        if not _started(folder):
             if self._signals:
                 raise InterruptedRun("interrupted before the load started; everything was stopped")
             raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
-        fatal = [line for line in master.tail().splitlines() if "loadtest: fatal: " in line]
+        fatal = [line.removeprefix(FATAL) for line in master.log_lines() if line.startswith(FATAL)]
         if fatal:
-            raise RunError(fatal[-1].split("loadtest: fatal: ")[1])
+            raise RunError(fatal[-1])
         if master.process.returncode != 0:
             folder.event("process_ended", None, name=master.name, fate=master.fate())
+
+
+def _started(folder: RunFolder) -> bool:
+    return any(event["event"] == "start" for event in read_lines(folder.file("events.jsonl")))
 
 
 def _locust() -> list[str]:

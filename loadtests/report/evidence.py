@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from loadtests.measure.series import Series, merge_all
 from loadtests.objectives.evaluate import Facts, TaskFacts
 from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad
+from loadtests.report.losses import Losses, find_losses
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
 from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
@@ -105,7 +106,20 @@ class Evidence:
     @cached_property
     def ledger(self) -> Ledger:
         """The books."""
-        return Ledger(self.totals.counts, self.totals.series, self.finals, self.tasks.ledger if self.tasks else None)
+        losses = self.losses
+        return Ledger(
+            counts=self.totals.counts,
+            series=self.totals.series,
+            finals=self.finals,
+            lost_in_flight=losses.in_flight,
+            unreported=losses.unreported if losses else None,
+            tasks=self.tasks.ledger if self.tasks else None,
+        )
+
+    @cached_property
+    def losses(self) -> Losses:
+        """Workers that did not report their end."""
+        return find_losses(self.plan, self.totals, self.events)
 
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""
@@ -138,14 +152,14 @@ class Evidence:
         counts = self.totals.counts
         return HealthFacts(
             finished=self._unfinished(),
-            lost_workers=list(self._lost()),
+            lost_workers=self.losses.stories,
             missing_snapshots=sum(event["missing"] for event in self.events_of("worker_final")),
             imbalances=self.ledger.imbalances(),
             lateness=self.totals.lateness,
             scheduled=counts.scheduled,
             sent=counts.started,
             users_planned=self.plan.scenario.load.users,
-            users_started=sum(final.users for final in self.finals),
+            users_started=sum(event["users"] for event in self.events_of("start")),
             journey_errors=counts.journey_errors,
         )
 
@@ -160,19 +174,6 @@ class Evidence:
         if not self.events_of("stop"):
             return f"the record ends {len(self.totals.ok_by_second)} s into the load: the master did not report its end"
         return None
-
-    def _lost(self) -> Iterable[str]:
-        known = {event["worker"] for event in self.events_of("worker_lost")}
-        ends = {event["name"]: event["fate"] for event in self.events_of("process_ended")}
-        for event in self.events_of("worker_lost"):
-            fate = f" ({ends[event['name']]})" if event["name"] in ends else ""
-            when = "" if event["at_s"] is None else f" {event['at_s']:.1f} s into the load"
-            yield f"{event['name']} {event['how']}{when}{fate}"
-        known.update(final.worker for final in self.finals)
-        for event in self.events_of("start"):
-            for worker, name in event["workers"].items():
-                if int(worker) not in known:
-                    yield f"{name} never reported its end"
 
 
 @dataclass(frozen=True)
@@ -198,15 +199,16 @@ class TaskEvidence:
             processing.record(round(waited_s * 1e6))
         embedded = run.manifest["stack"] == "embedded"
         accepted = outcome.total()
-        expected = (accepted, accepted + run.total.failed) if embedded else None
+        losses = run.losses
+        without_answer = run.total.failed + losses.in_flight + losses.unreported
         ledger = TaskLedger(
-            accepted=sum(final.accepted for final in run.finals) if run.finals else accepted,
+            accepted=accepted if losses else sum(final.accepted for final in run.finals),
             completed=outcome["completed"],
             failed=outcome["failed"],
             pending=outcome["pending"],
             lost=outcome["lost"],
             rows=followed["rows"],
-            rows_expected=expected,
+            rows_most=accepted + without_answer if embedded else None,
         )
         return cls(ledger, TaskFacts(accepted, outcome["completed"], processing))
 

@@ -72,11 +72,14 @@ class Progress:
 def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], folder: str) -> None:
     """Objectives, what is wrong with the generator if anything, and on the last line the verdict and the folder."""
     console.print()
-    console.print(_table("objective", verdict.objectives))
+    console.print(_table(verdict.objectives))
     unhealthy = [result for result in verdict.health if result.status == "fail"]
-    if unhealthy:
-        console.print(_table("health", unhealthy))
-    else:
+    for result in unhealthy:
+        mark = ("INVALID", STYLES["invalid"])
+        console.print(
+            Text.assemble(mark, f"  {result.name}: {result.observed_text} (asked: {result.objective})"), soft_wrap=True
+        )
+    if not unhealthy:
         lateness = next(result for result in verdict.health if result.name == "lateness")
         console.print(f"health: all {len(verdict.health)} checks passed (lateness p99 {lateness.observed_text})", style="dim")
     for note in verdict.notes:
@@ -88,10 +91,10 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
     console.print(Text.assemble(("VERDICT: " + verdict.word.upper(), STYLES[verdict.word]), f"  {folder}"), soft_wrap=True)
 
 
-def _table(title: str, results: Sequence[Result]) -> Table:
+def _table(results: Sequence[Result]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
-    table.add_column(title, overflow="fold")
+    table.add_column("objective", overflow="fold")
     table.add_column("asked", overflow="fold")
     table.add_column("observed", justify="right", overflow="fold")
     for result in results:

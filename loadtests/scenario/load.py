@@ -61,11 +61,10 @@ def _validate(path: Path, data: dict[str, Any]) -> Scenario:
 
 
 def _problems(path: Path, error: ValidationError) -> Iterable[Problem]:
-    seen = set()
-    for detail in error.errors():
-        key = _key_path(detail["loc"])
-        if key not in seen:  # a union of types reports one fault once for each of them
-            seen.add(key)
+    details = {_key_path(detail["loc"]): detail for detail in reversed(error.errors())}  # a union reports each of its members
+    for key, detail in reversed(details.items()):
+        # A list whose entries are all wrong is not too short as well.
+        if detail["type"] != "too_short" or not any(other.startswith(f"{key}[") for other in details):
             yield Problem(str(path), key, _message(detail))
 
 
@@ -208,16 +207,16 @@ def _freeze(original: Scenario, scenario: Scenario) -> Plan:
     factor = scenario.load.users / original.load.users
     known = metrics(scenario.probes)
     texts: dict[str, str] = {}
-    scaled: list[tuple[Objective, Objective, str]] = []
+    scaled: list[str] = []
     for name, value in scenario.objectives.items():
         asked = parse_objective(_text(value), known)
         if isinstance(value, ScaledObjective) and factor != 1:
-            scaled.append((asked, asked.scaled(factor), value.target or str(asked)))
+            scaled.append(value.target or str(asked))
             texts[name] = _canonical(asked.scaled(factor), _text(value))
         else:
             texts[name] = _text(value)
     plan = Plan(scenario=scenario, objectives=texts)
-    return plan.model_copy(update={"notes": tuple(_note(plan, *one) for one in scaled)})
+    return plan.model_copy(update={"notes": (_note(plan, scaled),)}) if scaled else plan
 
 
 def _canonical(objective: Objective, text: str) -> str:
@@ -228,7 +227,10 @@ def _canonical(objective: Objective, text: str) -> str:
     return f"{text[: text.index(objective.comparison)]}{objective.comparison} {share}{limit}"
 
 
-def _note(plan: Plan, asked: Objective, scaled: Objective, target: str) -> str:
+def _note(plan: Plan, targets: list[str]) -> str:
     rate = plan.offered_rate
     offered = f"{plan.scenario.load.users:,} users" + ("" if rate is None else f" at {rate:,.0f} req/s")
-    return f"not offered: {target}. This run plans {offered}, so '{asked}' became '{scaled}'."
+    return (
+        f"{', '.join(targets)}: not offered, so neither confirmed nor refuted. "
+        f"This run plans {offered}, and these objectives ask for as much as that."
+    )

@@ -1,8 +1,12 @@
 """The ledger: every turn, every request and every accepted task is accounted for, or the run is invalid.
 
     turns:     scheduled = sent + dropped + in flight
-    requests:  sent = ok + failed
+    requests:  sent = ok + failed + in flight
     tasks:     accepted = completed + failed + pending
+
+After a drain nothing is in flight, except with a worker that was lost: then it is what that worker had in flight at its last
+report. What such a worker did after its last report is unknown; how many turns that can be at the most is known from the plan,
+and stands in the ledger as `unreported`.
 
 The two sides of each line are counted in different places: turns by the arrivals and by the journeys that returned, requests
 by the client as it sends and by the recorder as it records, totals by the workers' last reports and by the sum of the
@@ -49,8 +53,8 @@ class TaskLedger:
     pending: int
     lost: int
     rows: int | None = None
-    rows_expected: tuple[int, int] | None = None
-    """Fewest and most rows that fit the requests: creates that failed at the client may have made a row or not."""
+    rows_most: int | None = None
+    """Most rows that fit the requests, where the target was the run's alone: a create without an answer may have made one."""
 
     def imbalances(self) -> Iterable[str]:
         """What does not add up, in words."""
@@ -61,10 +65,9 @@ class TaskLedger:
             )
         if self.lost:
             yield f"tasks: the target does not know {self.lost:,} of the tasks that it accepted"
-        if self.rows is not None and self.rows_expected is not None:
-            fewest, most = self.rows_expected
-            if not fewest <= self.rows <= most:
-                yield f"tasks: the target has {self.rows:,} tasks, the requests account for {fewest:,} to {most:,}"
+        if self.rows is not None and self.rows_most is not None and not self.accepted <= self.rows <= self.rows_most:
+            account = f"{self.accepted:,}" + (f" to {self.rows_most:,}" if self.rows_most > self.accepted else "")
+            yield f"tasks: the target has {self.rows:,} tasks, the requests account for {account}"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class Ledger:
     counts: Counts
     series: Mapping[str, Series]
     finals: Sequence[FinalReport]
+    lost_in_flight: int = 0
+    """Requests in flight at the last reports of the workers that were lost."""
+    unreported: int | None = None
+    """Most turns that lost workers can have begun after their last reports; None when none was lost."""
     tasks: TaskLedger | None = None
 
     @property
@@ -88,7 +95,7 @@ class Ledger:
 
     @property
     def in_flight(self) -> int:
-        """Turns begun and not ended; 0 after a drain."""
+        """Turns begun and not ended."""
         return self.counts.started - self.counts.finished
 
     def imbalances(self) -> list[str]:
@@ -100,16 +107,20 @@ class Ledger:
                 f"turns: scheduled {counts.scheduled:,} is not sent {counts.finished:,} + dropped {counts.dropped:,} "
                 f"+ in flight {self.in_flight:,}"
             )
-        if counts.sent != self.ok + self.failed:
-            found.append(f"requests: sent {counts.sent:,} is not ok {self.ok:,} + failed {self.failed:,}")
-        found.extend(self._against_finals())
+        if counts.sent != self.ok + self.failed + self.lost_in_flight:
+            found.append(
+                f"requests: sent {counts.sent:,} is not ok {self.ok:,} + failed {self.failed:,} "
+                f"+ in flight {self.lost_in_flight:,}"
+            )
+        if self.unreported is None:
+            found.extend(self._against_finals())
         if self.tasks is not None:
             found.extend(self.tasks.imbalances())
         return found
 
     def _against_finals(self) -> Iterable[str]:
-        if not self.finals:
-            return
+        if self.in_flight:
+            yield f"turns: {self.in_flight:,} began and never ended"
         for name, windows, workers in (
             ("scheduled", self.counts.scheduled, sum(final.counts.scheduled for final in self.finals)),
             ("sent", self.counts.sent, sum(final.counts.sent for final in self.finals)),
@@ -137,8 +148,10 @@ class Ledger:
                 "sent": counts.sent,
                 "ok": self.ok,
                 "failed": self.failed,
+                "in_flight": self.lost_in_flight,
                 "authentication": counts.unplanned,
             },
+            "unreported": self.unreported,
             "tasks": None
             if tasks is None
             else {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series, merge_all
-from loadtests.measure.snapshot import Counts
+from loadtests.measure.snapshot import Counts, Gauges
 from loadtests.measure.window import Window
 from loadtests.store.records import read_lines
 
@@ -25,6 +25,8 @@ class Totals:
     series: dict[str, Series] = field(default_factory=dict)
     ok_by_second: list[tuple[int, dict[str, int]]] = field(default_factory=list)
     users: list[float] = field(default_factory=list)
+    last: dict[int, tuple[int, Gauges]] = field(default_factory=dict)
+    """The last second that each worker reported, and what it said of itself then."""
 
     def add(self, window: Window) -> None:
         """Take one more window."""
@@ -33,6 +35,7 @@ class Totals:
         merge_all(window.series, self.series)
         self.ok_by_second.append((window.number, {name: one.ok for name, one in window.series.items()}))
         self.users.append(float(window.users))
+        self.last.update({worker: (window.number, gauges) for worker, gauges in window.workers.items()})
 
 
 def total_of(path: Path) -> Totals:

@@ -13,6 +13,7 @@ from typing import Any
 
 from gevent import GreenletExit
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
+from geventhttpclient.useragent import RetriesExceeded
 from locust.contrib.fasthttp import FastHttpSession
 from locust.event import EventHook
 
@@ -138,6 +139,8 @@ class RequestFailed(Exception):
 def failure_kind(error: BaseException | None) -> str:
     """A fixed name for a way to fail."""
     match error:
+        case RetriesExceeded():
+            return failure_kind(getattr(error, "original", None))
         case ConnectionRefusedError():
             return "connect_refused"
         case ConnectionResetError() | BrokenPipeError():

@@ -1,0 +1,98 @@
+# Everything is made from the lock files into two environments: .venv (the harness) and backend/.venv (the stack under test).
+# Paths are relative on purpose: the checkout may lie in a folder with spaces.
+
+PYTHON ?= python3
+USERS ?=
+SCENARIO ?= phase5
+DURATION ?=
+WORKERS ?=
+HOST ?=
+STACK ?= auto
+SEED ?=
+OUT ?= results
+SERVERS ?= wheels
+
+RUN := .venv/bin/python -m loadtests
+flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
+	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format lock clean
+
+help: ## this list
+	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system]'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict
+	@$(RUN) run "$(SCENARIO)" $(flags) --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+validate: setup ## check every scenario file
+	@$(RUN) validate scenarios/*.toml
+
+test: setup-dev ## all tests, on servers that they start themselves
+	@.venv/bin/python -m pytest
+	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
+
+test-unit: setup-dev ## the tests that need no server, in seconds
+	@.venv/bin/python -m pytest tests/unit tests/property
+
+check: lint types test ## lint, layers, types and all tests
+
+lint: setup-dev ## ruff and the layers
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/lint-imports
+	@cd backend && .venv/bin/ruff check . && .venv/bin/ruff format --check .
+
+types: setup-dev ## mypy --strict
+	@.venv/bin/mypy
+	@cd backend && .venv/bin/mypy
+
+format: setup-dev ## rewrite the sources as ruff would have them
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+	@cd backend && .venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+setup: .venv/.runtime backend/.venv/.runtime ## build both environments (done by every target that needs them)
+
+setup-dev: .venv/.dev backend/.venv/.dev ## the same, with what checks and tests need
+
+lock: setup-dev ## make the lock files anew from the .in files, with the newest versions
+	@.venv/bin/python -m pip install -q uv
+	@for name in requirements backend/requirements; do \
+		.venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+			$$name.in -o $$name.lock && \
+		.venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+			-c $$name.lock $$name-dev.in -o $$name-dev.lock || exit 2; done
+
+clean: ## remove the environments and all caches; results stay
+	@rm -rf .venv backend/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+# $(call environment,folder): a virtual environment whose pip can read the locks' hashes.
+define environment
+	@test -x $(1)/bin/python || { echo "building $(1)"; $(PYTHON) scripts/check_python.py && $(PYTHON) -m venv $(1); }
+endef
+
+# $(call install,folder,lock): exactly what the lock says, by hash.
+define install
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2) || \
+		{ echo "$(1): the packages of $(2) could not be installed" >&2; exit 2; }
+endef
+
+.venv/.runtime: requirements.lock pyproject.toml
+	$(call environment,.venv)
+	$(call install,.venv,requirements.lock)
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	$(call install,.venv,requirements-dev.lock)
+	@touch $@
+
+backend/.venv/.runtime: backend/requirements.lock
+	$(call environment,backend/.venv)
+	$(call install,backend/.venv,backend/requirements.lock)
+	@touch $@
+
+backend/.venv/.dev: backend/requirements-dev.lock backend/.venv/.runtime
+	$(call install,backend/.venv,backend/requirements-dev.lock)
+	@touch $@

@@ -1,0 +1,88 @@
+"""`locust -f loadtests/locustfile.py` works without the command: headless, and with its web UI."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.command import ROOT, loadtest
+from tests.e2e.conftest import HOSTED, Target
+
+
+@contextmanager
+def _locust(*arguments: str, cwd: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py"), *arguments]
+    with subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def _only_run(folder: Path) -> Path:
+    (path,) = [path for path in (folder / "results").iterdir() if not path.is_symlink()]
+    return path
+
+
+def test_headless(target: Target, tmp_path: Path) -> None:
+    """A headless run of one process writes a folder that `loadtest verdict` judges, and Locust's own statistics agree."""
+    arguments = ("--headless", "--scenario", HOSTED, "--host", target.host, "-u", "10", "--json-file", "own")
+    env = {**target.env, "LOADTEST_DURATION": "4s"}
+    with _locust(*arguments, cwd=tmp_path, env=env) as locust:
+        said, _ = locust.communicate(timeout=60)
+    assert locust.returncode == 0, said
+    judged = loadtest("verdict", str(_only_run(tmp_path)), out=tmp_path)
+    # Tasks are followed by `loadtest run` alone, so the objective on them has no data, which is a failure.
+    assert "FAIL  task_success" in judged.output
+    assert "VERDICT: FAIL" in judged.output, judged.output
+    summary = json.loads((_only_run(tmp_path) / "summary.json").read_text())
+    assert summary["users"] == 10
+    own = json.loads((tmp_path / "own.json").read_text())
+    assert sum(entry["num_requests"] for entry in own) == summary["requests"]
+
+
+def test_web_ui(target: Target, tmp_path: Path) -> None:
+    """From the web UI the number of users is the engineer's; the run ends by itself and the UI stays."""
+    arguments = ("--scenario", HOSTED, "--host", target.host, "--web-port", "8097", "--web-host", "127.0.0.1")
+    with _locust(*arguments, cwd=tmp_path, env={**target.env, "LOADTEST_DURATION": "3s"}):
+        _eventually(lambda: _get("/").startswith("<!doctype html>") or "<html" in _get("/").lower())
+        data = urllib.parse.urlencode({"user_count": 6, "spawn_rate": 6, "host": target.host}).encode()
+        with urllib.request.urlopen("http://127.0.0.1:8097/swarm", data=data, timeout=5) as answer:
+            assert json.load(answer)["success"]
+        _eventually(lambda: json.loads(_get("/stats/requests"))["state"] == "stopped")
+        stats = json.loads(_get("/stats/requests"))["stats"]
+    judged = loadtest("verdict", str(_only_run(tmp_path)), out=tmp_path)
+    assert "INVALID" not in judged.output, judged.output
+    summary = json.loads((_only_run(tmp_path) / "summary.json").read_text())
+    assert summary["users"] == 6
+    assert {row["name"]: row["num_requests"] for row in stats}["Aggregated"] == summary["requests"]
+
+
+def _get(path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:8097{path}", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def _eventually(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("did not become true in time")

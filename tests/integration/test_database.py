@@ -1,0 +1,128 @@
+"""Probes and the following of tasks, against a real PostgreSQL."""
+
+import json
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from loadtests.orchestrate.follow import follow_tasks
+from loadtests.orchestrate.processes import ProcessManager
+from loadtests.orchestrate.servers import make_state_folder, start_postgres
+from loadtests.orchestrate.watch import Probe, ProbeWatch
+from loadtests.probes.postgres import PostgresProbe
+from loadtests.probes.process import ProcessProbe
+from loadtests.scenario.schema import Tasks
+from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.records import append_lines, read_lines
+
+QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """DSN and process id of a running PostgreSQL with a table of tasks."""
+    with ProcessManager(tmp_path_factory.mktemp("logs")) as processes:
+        servers = start_postgres(processes, make_state_folder(processes), "wheels", "jobs")
+        with psycopg.connect(servers.dsn, autocommit=True) as connection:
+            connection.execute("CREATE TABLE jobs (id text PRIMARY KEY, status text, ended float8)")
+        yield servers.dsn, processes._managed[-1].process.pid
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """An empty run."""
+    return create_folder(tmp_path, "x")
+
+
+def _insert(dsn: str, rows: list[tuple[str, str, float | None]]) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE jobs")
+        cursor.executemany("INSERT INTO jobs VALUES (%s, %s, %s)", rows)
+
+
+def _accept(folder: RunFolder, *ids: str) -> None:
+    append_lines(folder.file("accepted.jsonl"), ({"id": one, "user": 0, "due_s": 0.0, "accepted_s": 0.0} for one in ids))
+
+
+def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder: RunFolder) -> None:
+    """Tasks are asked about until each has ended; what happens meanwhile is seen."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0), ("b", "processing", None), ("c", "failed", 6.0)])
+    _accept(folder, "a", "b", "c")
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("UPDATE jobs SET status = 'completed', ended = 7 WHERE id = 'b'")
+
+    follow_tasks(folder, Tasks(query=QUERY, rows="SELECT count(*) FROM jobs"), dsn, pause)
+    found = {record["id"]: (record["status"], record["ended"]) for record in read_lines(folder.file("tasks.jsonl"))}
+    assert found == {"a": ("completed", 5.0), "b": ("completed", 7.0), "c": ("failed", 6.0)}
+    assert len(pauses) == 1
+    (event,) = read_lines(folder.file("events.jsonl"))
+    assert (event["accepted"], event["known"], event["rows"], event["trouble"]) == (3, 3, 3, None)
+
+
+def test_follow_gives_up_at_the_deadline(database: tuple[str, int], folder: RunFolder) -> None:
+    """At the deadline unfinished tasks are written with the status they have, and unknown ones are left out."""
+    dsn, _ = database
+    _insert(dsn, [("a", "processing", None)])
+    _accept(folder, "a", "nobody-knows")
+    follow_tasks(folder, Tasks(query=QUERY, deadline="200ms"), dsn, time.sleep)  # type: ignore[arg-type]  # a text, as in TOML
+    assert [(record["id"], record["status"]) for record in read_lines(folder.file("tasks.jsonl"))] == [("a", "processing")]
+
+
+def test_follow_says_that_the_database_is_away(folder: RunFolder) -> None:
+    """A database that does not answer is noted with its reason; nothing is taken for lost."""
+    _accept(folder, "a")
+    dsn = "postgresql://nobody@127.0.0.1:9/none"
+    follow_tasks(folder, Tasks(query=QUERY, deadline="100ms"), dsn, time.sleep)  # type: ignore[arg-type]  # a text, as in TOML
+    (event,) = read_lines(folder.file("events.jsonl"))
+    assert "refused" in event["trouble"]
+    assert (event["known"], event["rows"]) == (0, None)
+
+
+def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFolder) -> None:
+    """Each round is one line; a probe that fails is a gap with its reason, and the others go on."""
+    dsn, pid = database
+    _insert(dsn, [("a", "processing", None), ("b", "completed", 1.0)])
+    probes: dict[str, Probe] = {
+        "good": PostgresProbe(dsn, {"in_progress": "SELECT count(*) FROM jobs WHERE status = 'processing'"}),
+        "bad": PostgresProbe(dsn, {"nonsense": "SELECT nonsense"}),
+        "process": ProcessProbe("postgres", pid),
+    }
+    watch = ProbeWatch(folder, probes)
+    watch.start()
+    deadline = time.monotonic() + 20
+    while len(list(read_lines(folder.file("probes.jsonl")))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    watch.stop()
+    records = list(read_lines(folder.file("probes.jsonl")))
+    assert len(records) >= 3
+    for record in records:
+        samples = {(metric, selector): value for metric, selector, value in record["samples"]}
+        assert samples["in_progress", None] == 1
+        assert samples["memory", "postgres"] > 1e6
+        assert samples["cpu", "postgres"] >= 0
+        assert list(record["gaps"]) == ["bad"]
+        assert "nonsense" in record["gaps"]["bad"]
+    gaps = [later["time"] - earlier["time"] for earlier, later in pairwise(records)]
+    assert all(0.5 < gap < 3 for gap in gaps), json.dumps(gaps)
+
+
+def test_probe_connects_again_after_a_loss(database: tuple[str, int]) -> None:
+    """A probe whose connection was cut fails once and works again in the next round."""
+    dsn, _ = database
+    probe = PostgresProbe(dsn, {"one": "SELECT 1"})
+    assert [sample.value for sample in probe.read()] == [1.0]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest-probe'")
+    with pytest.raises(psycopg.Error):
+        list(probe.read())
+    assert [sample.value for sample in probe.read()] == [1.0]
+    probe.close()

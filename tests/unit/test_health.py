@@ -1,0 +1,96 @@
+"""Health: each check passes at its limit and fails beyond it."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from loadtests.measure.histogram import Histogram
+from loadtests.objectives.evaluate import Result
+from loadtests.objectives.health import HealthFacts, HealthLimits, judge_health
+
+LIMITS = HealthLimits(lateness_p99_s=0.1, offered_ratio=0.99)
+
+
+def lateness(*values_us: int) -> Histogram:
+    """A histogram of these values."""
+    made = Histogram()
+    for value in values_us:
+        made.record(value)
+    return made
+
+
+def healthy() -> HealthFacts:
+    """A run that can be believed, each number at its limit."""
+    return HealthFacts(
+        finished=None,
+        lost_workers=(),
+        missing_snapshots=0,
+        imbalances=(),
+        lateness=lateness(*[100_000] * 100),
+        scheduled=1000,
+        sent=990,
+        users_planned=50,
+        users_started=50,
+        journey_errors=0,
+    )
+
+
+def checks(facts: HealthFacts) -> dict[str, Result]:
+    """The results by name."""
+    return {result.name: result for result in judge_health(facts, LIMITS)}
+
+
+def test_everything_at_its_limit_passes() -> None:
+    """Limits of health include themselves; the checks come in the order in which a reader wants them."""
+    results = judge_health(healthy(), LIMITS)
+    assert [(result.name, result.status) for result in results] == [
+        ("complete", "pass"),
+        ("workers", "pass"),
+        ("snapshots", "pass"),
+        ("ledger", "pass"),
+        ("users", "pass"),
+        ("journeys", "pass"),
+        ("lateness", "pass"),
+        ("offered", "pass"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "observed", "words"),
+    [
+        ("complete", {"finished": "stopped 3.0 s into the load: Ctrl-C"}, 0.0, "Ctrl-C"),
+        ("workers", {"lost_workers": ("worker-2 died", "worker-3 died")}, 0.0, "worker-2 died; worker-3 died"),
+        ("snapshots", {"missing_snapshots": 1}, 1.0, "1"),
+        ("ledger", {"imbalances": ("turns: 5", "requests: 6")}, 0.0, "turns: 5; requests: 6"),
+        ("users", {"users_started": 49}, 49.0, "49"),
+        ("journeys", {"journey_errors": 1}, 1.0, "1"),
+        ("lateness", {"lateness": lateness(*[100_001] * 100)}, 0.100001, "100 ms"),
+        ("lateness", {"lateness": lateness()}, None, "no data"),
+        ("offered", {"sent": 989}, 0.989, "98.9 % .989 of 1,000."),
+        ("offered", {"scheduled": 0, "sent": 0}, None, "no data"),
+    ],
+    ids=["halted", "lost", "missing", "imbalance", "users", "journeys", "late", "no lateness", "offered", "nothing offered"],
+)
+def test_each_check_fails_alone(check: str, changes: dict[str, Any], observed: float | None, words: str) -> None:
+    """One trouble fails one check, which carries the limit and what was observed."""
+    results = checks(replace(healthy(), **changes))
+    assert [name for name, result in results.items() if result.status == "fail"] == [check]
+    failed = results[check]
+    assert failed.observed == (None if observed is None else pytest.approx(observed, rel=1e-9))
+    assert re.search(words, failed.observed_text)
+
+
+def test_limits_are_in_the_results() -> None:
+    """Each result says in words and as a number what was asked."""
+    results = checks(healthy())
+    assert (results["lateness"].objective, results["lateness"].limit) == ("lateness.p99 <= 100 ms", 0.1)
+    assert (results["offered"].objective, results["offered"].limit) == ("offered >= 99 % of planned", 0.99)
+    assert (results["users"].objective, results["users"].limit) == ("users started >= 50", 50.0)
+    assert (results["snapshots"].objective, results["snapshots"].limit) == ("missing snapshots <= 0", 0.0)
+
+
+def test_more_users_than_planned_are_no_trouble() -> None:
+    """Locust may spawn a user too many, which then idles."""
+    assert checks(replace(healthy(), users_started=51))["users"].status == "pass"

@@ -1,0 +1,130 @@
+"""Lost workers: what is known of them, and the bounds of what is not."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.measure.snapshot import Counts, Gauges
+from loadtests.pacing.shard import shard
+from loadtests.pacing.stream import OpenLoad, open_turns, user_rng
+from loadtests.report.losses import find_losses
+from loadtests.scenario.plan import Plan
+from loadtests.store.windows import Totals
+from tests.unit.texts import BASE, changed, plan_of
+
+START = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2"}}
+FINAL_0 = {"event": "worker_final", "report": {"worker": 0}}
+FINAL_1 = {"event": "worker_final", "report": {"worker": 1}}
+
+
+def lost(worker: int, at_s: float | None, how: str = "stopped answering") -> dict[str, Any]:
+    """The event of a lost worker."""
+    return {"event": "worker_lost", "worker": worker, "name": f"worker-{worker + 1}", "at_s": at_s, "how": how}
+
+
+def totals(last: dict[int, int], in_flight: int = 0) -> Totals:
+    """Totals of which only the workers' last reports matter: worker to second."""
+    return Totals(last={worker: (second, Gauges(in_flight=in_flight)) for worker, second in last.items()})
+
+
+def due_times(plan: Plan, worker: int, workers: int) -> list[float]:
+    """Every moment that the plan has for one worker's users."""
+    assert isinstance(plan.load, OpenLoad)
+    users = shard(plan.scenario.load.users, worker, workers)
+    return [turn.due_s for user in users for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user))]
+
+
+def test_nobody_is_lost_when_all_have_reported(tmp_path: Path) -> None:
+    """Two workers began, two reported their end: there is nothing to tell, and the losses are false."""
+    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 9}), [START, FINAL_0, FINAL_1])
+    assert (losses.stories, losses.in_flight, losses.unreported) == ((), 0, 0)
+    assert not losses
+
+
+def test_nobody_is_lost_before_the_start(tmp_path: Path) -> None:
+    """Without a start there were no workers to lose."""
+    assert not find_losses(plan_of(tmp_path), Totals(), [{"event": "halt", "at_s": None, "reason": "x"}])
+
+
+def test_lost_worker_has_a_story(tmp_path: Path) -> None:
+    """How, when and with which fate, as far as known."""
+    fate = {"event": "process_ended", "name": "worker-2", "fate": "killed by SIGKILL"}
+    plan, known = plan_of(tmp_path), totals({0: 9, 1: 4})
+    assert find_losses(plan, known, [START, FINAL_0, lost(1, 7.25), fate]).stories == (
+        "worker-2 stopped answering 7.2 s into the load (killed by SIGKILL)",
+    )
+    assert find_losses(plan, known, [START, FINAL_0, lost(1, 7.0)]).stories == ("worker-2 stopped answering 7.0 s into the load",)
+    assert find_losses(plan, known, [START, FINAL_0]).stories == ("worker-2 never reported its end",)
+    assert len(find_losses(plan, known, [START]).stories) == 2
+
+
+def test_in_flight_is_that_of_the_last_reports(tmp_path: Path) -> None:
+    """Only lost workers' flights count, and a worker that never reported had none that anybody knows."""
+    plan = plan_of(tmp_path)
+    assert find_losses(plan, totals({0: 9, 1: 4}, in_flight=3), [START, FINAL_0, lost(1, 7.0)]).in_flight == 3
+    assert find_losses(plan, totals({0: 4, 1: 4}, in_flight=3), [START, lost(0, 7.0), lost(1, 7.0)]).in_flight == 6
+    assert find_losses(plan, totals({0: 9}, in_flight=3), [START, FINAL_0, lost(1, 7.0)]).in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "at_s", "begin_s", "end_s"),
+    [({0: 9, 1: 4}, 8.0, 5.0, 8.0), ({0: 9}, 8.0, 0.0, 8.0), ({0: 9, 1: 0}, 1.0, 1.0, 1.0), ({0: 9, 1: 4}, None, 5.0, 10.0)],
+    ids=["after five seconds", "never reported", "lost at once", "never said to be lost"],
+)
+def test_unreported_turns_are_those_of_the_plan(
+    tmp_path: Path, last: dict[int, int], at_s: float | None, begin_s: float, end_s: float
+) -> None:
+    """On an open load that keeps up, it is the number of moments between the last report and the loss, counted one by one."""
+    plan = plan_of(tmp_path)
+    events = [START, FINAL_0] + ([] if at_s is None else [lost(1, at_s)])
+    expected = sum(begin_s <= due_s <= end_s for due_s in due_times(plan, 1, 2))
+    assert find_losses(plan, totals(last), events).unreported == expected
+
+
+def test_constant_pacing_by_hand(tmp_path: Path) -> None:
+    """Five users at one turn a second have fifteen turns in the three seconds from 5 to 8."""
+    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 4}), [START, FINAL_0, lost(1, 8.0)])
+    assert losses.unreported == 15
+
+
+def test_closed_load_is_bounded_by_the_shortest_think_time(tmp_path: Path) -> None:
+    """Users who think at least 2 s begin at the most two turns in four seconds, and three in five."""
+    text = changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["2s", "3s"]')
+    plan = plan_of(tmp_path, text)
+    assert find_losses(plan, totals({0: 9, 1: 3}), [START, FINAL_0, lost(1, 8.0)]).unreported == 5 * 2
+    assert find_losses(plan, totals({0: 9, 1: 2}), [START, FINAL_0, lost(1, 8.0)]).unreported == 5 * math.ceil(5 / 2)
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
+def test_unreported_is_never_negative(tmp_path: Path, closed: bool) -> None:
+    """A report whose second lies beyond the moment of the loss leaves nothing unreported, and not less than nothing."""
+    text = changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["100ms", "200ms"]') if closed else BASE
+    losses = find_losses(plan_of(tmp_path, text), totals({0: 9, 1: 9}), [START, FINAL_0, lost(1, 9.3)])
+    assert losses.unreported == 0
+
+
+def test_backlog_is_within_the_bound(tmp_path: Path) -> None:
+    """Users of a slow target begin turns late: what they still owed at the last report may have been begun after it.
+
+    Each of the five users takes 3 s for a turn, so that by the end of second 4 only two of its five turns have begun; the
+    others are begun one after the other until the loss at 30 s. The bound must not be smaller than what really began.
+    """
+    plan = plan_of(tmp_path)
+    assert isinstance(plan.load, OpenLoad)
+    before = after = 0
+    for user in shard(10, 1, 2):
+        free_s = 0.0
+        for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user)):
+            begun_s = max(turn.due_s, free_s)
+            free_s = begun_s + 3.0
+            before += begun_s < 5.0
+            after += 5.0 <= begun_s <= 30.0
+    first_worker = len(due_times(plan, 0, 2))
+    known = totals({0: 9, 1: 4})
+    known.counts.add(Counts(scheduled=first_worker + before, started=first_worker + before, finished=first_worker + before))
+    counts = Counts(scheduled=first_worker, started=first_worker, finished=first_worker).to_json()
+    finals = [{"event": "worker_final", "report": {"worker": 0, "counts": counts}}]
+    assert after > 30
+    assert find_losses(plan, known, [START, *finals, lost(1, 30.0)]).unreported >= after
