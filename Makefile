@@ -17,7 +17,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system]'
@@ -55,6 +55,9 @@ format: setup-dev ## rewrite the sources as ruff would have them
 setup: .venv/.runtime backend/.venv/.runtime ## build both environments (done by every target that needs them)
 
 setup-dev: .venv/.dev backend/.venv/.dev ## the same, with what checks and tests need
+
+docs: setup ## write docs/scenarios.md from the schema
+	@.venv/bin/python scripts/scenario_reference.py
 
 lock: setup-dev ## make the lock files anew from the .in files, with the newest versions
 	@.venv/bin/python -m pip install -q uv

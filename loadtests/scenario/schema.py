@@ -34,7 +34,7 @@ Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(_percent_text)
 class Table(BaseModel):
     """A table of the file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Target(Table):
@@ -81,14 +81,18 @@ class Stage(Table):
     """One entry of `load.stages`: in `duration` the rate goes linearly to `to` times `rate_per_user`."""
 
     duration: Annotated[Duration, Field(ge=0)]
+    """0 s is a jump."""
     to: Annotated[float, Field(ge=0)]
+    """Multiple of `rate_per_user` at the end of the stage."""
 
 
 class Load(Table):
     """`[load]`: how many users, and when it is their turn."""
 
     model: Literal["open", "closed"] = "open"
+    """Whether turns come from a schedule, or follow the answers after a think time."""
     users: Annotated[int, Field(ge=1)]
+    """Simulated users."""
     duration: Annotated[Duration, Field(gt=0)] | None = None
     """Length of the load, its ramp included; not together with `stages`, which add up to it."""
     ramp_up: Annotated[Duration, Field(ge=0)] = 0.0
@@ -96,7 +100,9 @@ class Load(Table):
     rate_per_user: Annotated[float, Field(gt=0)] = 1.0
     """Turns per second of each user (open model)."""
     arrivals: Literal["constant", "poisson"] = "constant"
+    """Each user's turns come evenly, or as a Poisson process."""
     stages: tuple[Stage, ...] = ()
+    """Levels of the rate, one after the other, from 0."""
     think_time: tuple[Duration, Duration] | None = None
     """Shortest and longest wait between an answer and the next turn (closed model)."""
     drain: Annotated[Duration, Field(ge=0)] = 30.0
@@ -132,14 +138,18 @@ class Share(Table):
     """One entry of `mix`."""
 
     journey: str
+    """Name of a journey: `list_tasks`, `create_task`, or one of your own."""
     weight: Annotated[float, Field(gt=0)] = 1.0
+    """Its share of all turns, in proportion to the other weights."""
 
 
 class ScaledObjective(Table):
     """An objective whose limit grows and shrinks with the number of users."""
 
     objective: str
+    """See docs/objectives.md."""
     scale_with: Literal["users"]
+    """What the limit is proportional to."""
     target: str = ""
     """What was promised, in words, for the note that says when it was not offered."""
 
@@ -148,7 +158,9 @@ class Health(Table):
     """`[health]`: when the generator is not believed."""
 
     lateness_p99: Annotated[Duration, Field(gt=0)] = 0.1
+    """Largest 99th percentile of the generator's own lateness."""
     offered: Ratio = 0.99
+    """Least share of the scheduled turns that must be sent."""
 
 
 class Tasks(Table):
@@ -159,7 +171,9 @@ class Tasks(Table):
     rows: str | None = None
     """Selects the number of tasks that the target has; compared with the ledger on a stack that the run started."""
     completed: tuple[str, ...] = ("completed",)
+    """Statuses of tasks that were done."""
     failed: tuple[str, ...] = ("failed", "cancelled")
+    """Statuses of tasks that ended otherwise."""
     deadline: Annotated[Duration, Field(gt=0)] = 30.0
     """Tasks not at their end this long after the load are counted as pending."""
 
@@ -177,6 +191,7 @@ class Stack(Table):
     """`[stack]`: the stack under test when the run brings it up."""
 
     definition: str = "backend/stack.toml"
+    """File that says which servers and services it has."""
     env: dict[str, str] = {}
     """Settings for its services."""
 
@@ -185,15 +200,20 @@ class Scenario(Table):
     """A scenario file."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    """Part of the run's folder's name."""
     description: str = ""
+    """One line for the report."""
     seed: int = 1
+    """Decides the whole stream of turns."""
     journeys: tuple[str, ...] = ()
     """Python files with journeys of your own, relative to the scenario."""
     target: Target = Target()
     auth: Auth = Auth()
     load: Load
     mix: Annotated[tuple[Share, ...], Field(min_length=1)]
+    """What a turn is."""
     objectives: Annotated[dict[str, str | ScaledObjective], Field(min_length=1)]
+    """What is asked of the target, by name."""
     health: Health = Health()
     tasks: Tasks | None = None
     probes: Probes = Probes()

@@ -1,0 +1,50 @@
+"""The documentation is true: what is generated is current, what is listed is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from loadtests.measure.histogram import Histogram
+from loadtests.objectives.grammar import BUILT_IN
+from loadtests.objectives.health import HealthFacts, HealthLimits, judge_health
+from scripts.scenario_reference import PAGE, page
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_scenario_reference_is_current() -> None:
+    """docs/scenarios.md is what the schema says (`make docs` writes it)."""
+    assert PAGE.read_text() == page()
+
+
+def test_objectives_page_lists_every_metric_and_check() -> None:
+    """Every metric of the grammar and every health check stands in docs/objectives.md."""
+    text = (ROOT / "docs" / "objectives.md").read_text()
+    facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0)
+    names = [*BUILT_IN, *(result.name for result in judge_health(facts, HealthLimits(0.1, 0.99)))]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of README and docs names a file that is there."""
+    pages = [ROOT / "README.md", ROOT / "backend" / "README.md", *(ROOT / "docs").rglob("*.md")]
+    for page_ in pages:
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)", page_.read_text()):
+            assert (page_.parent / link).exists(), f"{page_.name}: {link}"
+
+
+def test_make_help_lists_every_target() -> None:
+    """`make help` names each target that the Makefile declares."""
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert declared is not None
+    shown = subprocess.run(["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True).stdout
+    assert [name for name in declared[1].split() if f"make {name} " not in shown] == []
+
+
+def test_command_help_matches_the_page() -> None:
+    """Every option of `loadtest run` stands in docs/commands.md."""
+    command = [sys.executable, "-m", "loadtests", "run", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = (ROOT / "docs" / "commands.md").read_text()
+    assert [option for option in set(re.findall(r"--[a-z-]+", shown)) - {"--help"} if f"`{option}`" not in text] == []
