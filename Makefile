@@ -1,16 +1,17 @@
 # Everything is made from the lock files into two environments: .venv (the harness) and backend/.venv (the stack under test).
+# Options are given on the command line; what the shell exports under such common names (HOST, USERS) is not meant for us.
 # Paths are relative on purpose: the checkout may lie in a folder with spaces.
 
 PYTHON ?= python3
-USERS ?=
-SCENARIO ?= phase5
-DURATION ?=
-WORKERS ?=
-HOST ?=
-STACK ?= auto
-SEED ?=
-OUT ?= results
-SERVERS ?= wheels
+USERS =
+SCENARIO = phase5
+DURATION =
+WORKERS =
+HOST =
+STACK = auto
+SEED =
+OUT = results
+SERVERS = wheels
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -72,7 +73,7 @@ clean: ## remove the environments and all caches; results stay
 
 # $(call environment,folder): a virtual environment whose pip can read the locks' hashes.
 define environment
-	@test -x $(1)/bin/python || { echo "building $(1)"; $(PYTHON) scripts/check_python.py && $(PYTHON) -m venv $(1); }
+	@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { echo "building $(1)"; $(PYTHON) scripts/check_python.py && $(PYTHON) -m venv --clear $(1); }
 endef
 
 # $(call install,folder,lock): exactly what the lock says, by hash.

@@ -1,22 +1,22 @@
 """`loadtest`: the command line. One place where an error becomes a line and an exit code."""
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
 from loadtests import __version__
-from loadtests.errors import InputError, LoadtestError, NotReadyError, Problem, ScenarioError
+from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.run import Options, Run
 from loadtests.pacing.stream import OpenLoad, planned_stream
-from loadtests.report.evidence import Evidence
+from loadtests.report.evidence import Evidence, readable
 from loadtests.report.summary import summarise
 from loadtests.report.terminal import print_verdict
 from loadtests.report.verdict import judge
@@ -31,7 +31,7 @@ from loadtests.store.records import read_json
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code. User errors are one line each on standard error, never a traceback."""
     options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], ExitCode] = options.command
+    command: Callable[[argparse.Namespace], int] = options.command
     try:
         return int(command(options))
     except LoadtestError as error:
@@ -151,24 +151,19 @@ def _verdict(options: argparse.Namespace) -> ExitCode:
     if not stored.exists():
         verdict, summary = write_report(folder)
     else:
-        evidence = Evidence.of(folder)
-        verdict, summary = judge(evidence), summarise(evidence)
+        with readable(folder):
+            evidence = Evidence.of(folder)
+            verdict, summary = judge(evidence), summarise(evidence)
         if verdict.to_json() != read_json(stored):
             print(f"loadtest: {stored} says something else than the run's files", file=sys.stderr)
     print_verdict(Console(), verdict, summary, str(options.folder))
     return verdict.exit_code
 
 
-def _servers(options: argparse.Namespace) -> ExitCode:
+def _servers(options: argparse.Namespace) -> int:
     command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
     if not command:
         raise InputError("servers: give a command after --")
-    logs = Path("results") / "servers-logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    with ProcessManager(logs) as processes:
+    with TemporaryDirectory(prefix="loadtest-logs-") as logs, ProcessManager(Path(logs)) as processes:
         stack = EmbeddedStack(processes, options.definition, options.servers, None).up(1, {}, services=False)
-        try:
-            done = subprocess.run(command, env=dict(stack.settings), cwd=options.cwd, check=False)
-        except OSError as error:
-            raise NotReadyError(f"{command[0]}: {error.strerror}") from error
-    return ExitCode.PASS if done.returncode == 0 else ExitCode.FAIL
+        return processes.attend(command, env=stack.env, cwd=options.cwd)

@@ -18,6 +18,7 @@ from locust import events
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.event import EventHook
+from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtests.engine.collector import Collector
@@ -65,11 +66,12 @@ def bind(environment: Environment, runner: Any, **_: Any) -> None:
 
 
 class _Run:
-    """Starts a collector with each test of the master."""
+    """Starts a collector with each test of the master, and hands the workers' messages to it."""
 
     def __init__(self, environment: Environment, runner: MasterRunner | LocalRunner) -> None:
         self._environment, self._runner = environment, runner
         self._collector: Collector | None = None
+        self._halted_early: str | None = None
         options = environment.parsed_options
         assert options is not None, "Locust's command line always has options"
         plan, host, _ = self._prepare(None)
@@ -78,10 +80,12 @@ class _Run:
         environment.host = host
         # Locust's own stop waits as long as our drain does.
         environment.stop_timeout = plan.scenario.load.drain
+        for kind in Collector.KINDS:
+            runner.register_message(kind, self._receive)
         _listener(environment.events.test_start)(self._begin)
         _listener(environment.events.test_stopping)(lambda **_: self._halt("stopped from Locust"))
         _listener(environment.events.quitting)(self._drain)
-        gevent.signal_handler(signal.SIGUSR1, self._halt, "interrupted")
+        gevent.signal_handler(signal.SIGUSR1, self._interrupt)
 
     def _prepare(self, users: int | None) -> tuple[Plan, str, RunFolder | None]:
         """The plan, the host, and the folder that `loadtest run` made, if it did."""
@@ -103,11 +107,21 @@ class _Run:
         if folder is None:
             folder = create_folder(Path("results"), plan.scenario.name)
             workers = 1 if isinstance(self._runner, LocalRunner) else self._runner.worker_count
-            write_manifest(folder, plan.to_json(), plan.hash, workers, "none", host)
+            write_manifest(folder, plan.to_json(), plan.hash, {"workers": workers, "stack": "none", "host": host})
             print(f"run: {folder.path} (afterwards: loadtest verdict {folder.path})", file=sys.stderr)
         self._collector = Collector(self._environment, self._runner, plan, host, folder)
-        self._collector.listen()
         self._collector.begin()
+        if self._halted_early is not None:
+            self._halt(self._halted_early)
+
+    def _receive(self, msg: Message, **_: Any) -> None:
+        if self._collector is not None:
+            self._collector.receive(msg.type, msg.node_id, msg.data)
+
+    def _interrupt(self) -> None:
+        """The run asks for an early end, perhaps before the workers have connected."""
+        self._halted_early = "interrupted"
+        self._halt("interrupted")
 
     def _halt(self, reason: str) -> None:
         if self._collector is not None:

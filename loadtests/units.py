@@ -3,14 +3,19 @@
 A number without its unit is refused: whether `30` means seconds or milliseconds is not for a program to guess.
 """
 
+import math
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 SIZE_BYTES = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30}
 RATIO = {"%": 0.01}
 RATE_PER_S = {"/s": 1.0, "/m": 1 / 60}
 
-_QUANTITY = re.compile(r"\s*([+-]?[0-9][0-9_]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([A-Za-z%/]*)\s*", re.IGNORECASE)
+_QUANTITY = re.compile(
+    r"\s*([+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9][0-9_]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\s*([A-Za-z%/]*)\s*", re.IGNORECASE
+)
 
 
 def parse_quantity(text: str, units: dict[str, float], example: str) -> float:
@@ -19,17 +24,39 @@ def parse_quantity(text: str, units: dict[str, float], example: str) -> float:
     Raises ValueError, whose text names the units that are allowed, for anything else.
     """
     match = _QUANTITY.fullmatch(text)
-    if match is None or match[2] not in units:
+    number = float(re.sub("[_,]", "", match[1])) if match else math.inf
+    if match is None or match[2] not in units or math.isinf(number):
         raise ValueError(f"{text!r} is not a quantity in {', '.join(units)} (write e.g. {example!r})")
-    return float(match[1].replace("_", "")) * units[match[2]]
+    return product(number, units[match[2]])
+
+
+def product(one: float, other: float) -> float:
+    """The float nearest to the product of two numbers as they are written in decimals: 9 x 0.001 is 0.009.
+
+    A limit that is met exactly is met, so it must not be off by a rounding error.
+    """
+    return float(Fraction(repr(one)) * Fraction(repr(other)))
 
 
 def parse_duration(text: str) -> float:
     """Seconds of a duration such as `500ms`, `30s`, `10m` or `1h30m`; never negative."""
-    parts = re.findall(r"[0-9.]+\s*[a-z]+", text.strip())
+    parts = re.findall(r"[0-9][0-9.]*\s*[a-z]+", text.strip())
     if "".join(parts) != text.strip() or not parts:
         raise ValueError(f"{text!r} is not a duration (write e.g. '30s', '500ms' or '1h30m')")
     return sum(parse_quantity(part, DURATION_S, "30s") for part in parts)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as a file has it, exactly: `parse_duration` reads the same number back."""
+    return f"{Decimal(repr(seconds)):f}s"
+
+
+def exact(value: float, units: dict[str, float]) -> str:
+    """A quantity in the largest unit that leaves no leading zero, with every digit it has (`1.234 s`, `10,000/s`)."""
+    fitting = [unit for unit, factor in units.items() if abs(value) >= factor]
+    unit = max(fitting, key=units.__getitem__) if fitting else min(units, key=units.__getitem__)
+    number = f"{Decimal(repr(float(Fraction(repr(value)) / Fraction(repr(units[unit]))))):,f}".removesuffix(".0")
+    return f"{number}{'' if unit in ('', '/s') else ' '}{unit}"
 
 
 def format_duration(seconds: float) -> str:

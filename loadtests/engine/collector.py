@@ -8,13 +8,12 @@ from typing import Any
 
 import gevent
 from locust.env import Environment
-from locust.rpc import Message
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
 
 from loadtests.engine import messages
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
-from loadtests.measure.snapshot import Snapshot
+from loadtests.measure.snapshot import Accepted, Snapshot
 from loadtests.measure.window import Window, WindowMerger
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
@@ -24,6 +23,8 @@ log = logging.getLogger(__name__)
 
 START_DELAY_S = 0.5
 """From `go` to the start of the load, so that every worker has the message before it."""
+READY_WITHIN_S = 120.0
+"""Longest time for all users to get their tokens."""
 PATIENCE_S = 10.0
 """How long after the drain a worker's final report is waited for."""
 
@@ -36,6 +37,8 @@ class Member:
         self.name = node
         self.ready = self.final = self.lost = False
         self.users = 0
+        self.totals: dict[str, Any] | None = None
+        """What it said at its end."""
         self.received = -1
         """Number of the last snapshot before which none is missing."""
         self.ahead: dict[int, dict[str, Any]] = {}
@@ -44,6 +47,9 @@ class Member:
 
 class Collector:
     """One run, seen from the master (or from the only process there is)."""
+
+    KINDS = (messages.READY, messages.SNAPSHOT, messages.FAULT, messages.FINAL)
+    """Messages that `receive` takes."""
 
     def __init__(
         self, environment: Environment, runner: MasterRunner | LocalRunner, plan: Plan, host: str, folder: RunFolder
@@ -65,55 +71,65 @@ class Collector:
             part = {"plan": plan, "host": self._host, "worker": member.worker, "workers": len(self._members)}
             self._runner.send_message(messages.PLAN, part, node)
         self._later(0, self._watch)
+        self._later(READY_WITHIN_S, self._give_up)
 
     # Messages from workers.
 
-    def on_ready(self, node: str, data: dict[str, Any]) -> None:
+    def _on_ready(self, member: Member, data: dict[str, Any]) -> None:
         """A worker's users have their tokens; when all have, the load starts."""
-        member = self._members[node]
         member.ready, member.name, member.users = True, data["name"], data["users"]
         if data["trouble"]:
-            self.on_fault(node, data)
+            self._on_fault(member, data)
         elif all(one.ready for one in self._members.values()):
             self._go()
 
-    def on_snapshot(self, node: str, data: dict[str, Any]) -> None:
+    def _on_snapshot(self, member: Member, data: dict[str, Any]) -> None:
         """Take a snapshot in the order of its number; a repeated one is only acknowledged again."""
-        member = self._members[node]
+        if member.lost or member.final:
+            # Its seconds are sealed without it: too late, as `unreported` in the ledger says.
+            self._acknowledge(member, data["number"])
+            return
         if data["number"] > member.received:
             member.ahead[data["number"]] = data
         while (following := member.ahead.pop(member.received + 1, None)) is not None:
             member.received += 1
             self._take(Snapshot.from_json(following))
-        self._runner.send_message(messages.RECEIVED, {"number": member.received}, node)
+        self._acknowledge(member, member.received)
 
-    def on_fault(self, node: str, data: dict[str, Any]) -> None:
+    def _acknowledge(self, member: Member, number: int) -> None:
+        self._runner.send_message(messages.RECEIVED, {"number": number, "final": member.final}, member.node)
+
+    def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
-        member = self._members[node]
         member.name = data["name"]
         if self._start_epoch is None:
-            self._folder.event("not_ready", None, worker=member.name, trouble=data["trouble"])
-            self._end(ExitCode.NOT_READY)
+            self._not_ready(member.name, data["trouble"])
         elif not (member.final or member.lost):
             self._lose(member, f"failed: {data['trouble']}")
             self._halt(f"{member.name} failed")
             self._end_if_all_done()
 
-    def on_final(self, node: str, data: dict[str, Any]) -> None:
-        """A worker's users have had their turns."""
-        member = self._members[node]
+    def _on_final(self, member: Member, data: dict[str, Any]) -> None:
+        """A worker's users have had their turns. Its totals count when all its snapshots are here; it repeats both."""
+        if member.lost:
+            return
+        member.totals = data
+        if member.received == data["snapshots"] - 1:
+            self._book(member)
+            self._end_if_all_done()
+        self._acknowledge(member, member.received)
+
+    def _book(self, member: Member) -> None:
+        """Take a worker's totals into the record."""
+        if member.final or member.totals is None:
+            return
         member.final = True
-        self._folder.event("worker_final", self._now(), missing=data["snapshots"] - member.received - 1, report=data)
+        missing = member.totals["snapshots"] - member.received - 1
+        self._folder.event("worker_final", self._now(), missing=missing, report=member.totals)
         self._release(member)
-        self._end_if_all_done()
 
     def _take(self, snapshot: Snapshot) -> None:
-        self._accepted.append(
-            *(
-                {"id": task.task_id, "user": task.user, "due_s": round(task.due_s, 6), "accepted_s": round(task.accepted_s, 6)}
-                for task in snapshot.accepted
-            )
-        )
+        self._accepted.append(*(_accepted(task) for task in snapshot.accepted))
         self._write(self._merger.add(snapshot))
 
     def _write(self, windows: list[Window]) -> None:
@@ -161,9 +177,20 @@ class Collector:
         self._runner.send_message(messages.CLOSE, {})
         gevent.sleep(PATIENCE_S)
         for member in self._members.values():
+            self._book(member)
             if not (member.final or member.lost):
                 self._lose(member, "sent no final report")
         self._end_if_all_done()
+
+    def _give_up(self) -> None:
+        """Workers that are not ready by now will not be."""
+        if self._start_epoch is None and not self._over:
+            names = ", ".join(member.name for member in self._members.values() if not member.ready)
+            self._not_ready(names, f"users had no token within {READY_WITHIN_S:.0f} s")
+
+    def _not_ready(self, name: str, trouble: str) -> None:
+        self._folder.event("not_ready", None, worker=name, trouble=trouble)
+        self._end(ExitCode.NOT_READY)
 
     def _watch(self) -> None:
         while not self._over:
@@ -227,24 +254,23 @@ class Collector:
     def _now(self) -> float | None:
         return None if self._start_epoch is None else round(time.time() - self._start_epoch, 3)
 
-    def guarded(self, handler: Callable[[str, dict[str, Any]], None]) -> Callable[..., None]:
-        """`handler` as a listener of Locust's messages, in which a full disk ends the run."""
+    def receive(self, kind: str, node: str, data: dict[str, Any]) -> None:
+        """A worker's message. A fault in handling it, such as a full disk, ends the run with its reason."""
+        handlers = {
+            messages.READY: self._on_ready,
+            messages.SNAPSHOT: self._on_snapshot,
+            messages.FAULT: self._on_fault,
+            messages.FINAL: self._on_final,
+        }
+        member = self._members.get(node)
+        if not self._over and member is not None:
+            self._safely(lambda: handlers[kind](member, data))
 
-        def listener(msg: Message, **_: Any) -> None:
-            if not self._over and msg.node_id in self._members:
-                self._safely(lambda: handler(msg.node_id, msg.data))
 
-        return listener
-
-    def listen(self) -> None:
-        """Register for the workers' messages."""
-        for kind, handler in (
-            (messages.READY, self.on_ready),
-            (messages.SNAPSHOT, self.on_snapshot),
-            (messages.FAULT, self.on_fault),
-            (messages.FINAL, self.on_final),
-        ):
-            self._runner.register_message(kind, self.guarded(handler))
+def _accepted(task: Accepted) -> dict[str, Any]:
+    """A line of `accepted.jsonl`."""
+    due_s, accepted_s = round(task.due_s, 6), round(task.accepted_s, 6)
+    return {"id": task.task_id, "user": task.user, "due_s": due_s, "accepted_s": accepted_s, "request": task.request}
 
 
 def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:

@@ -1,10 +1,10 @@
 """Names of the messages that master and workers exchange over Locust's own channel.
 
 master -> worker   plan   {plan, host, worker, workers}      before the users are spawned
-worker -> master   ready  {worker, name, trouble}            every user has its token
+worker -> master   ready  {worker, name, users, trouble}     every user has its token
 master -> worker   go     {start}                            the load starts at this moment of the Unix epoch
 worker -> master   snapshot                                  once a second
-master -> worker   received {number}                         all snapshots up to this one have arrived
+master -> worker   received {number, final}                  all snapshots up to this one have arrived
 master -> worker   halt   {at_s}                             no turn due later begins
 master -> worker   close                                     the drain is over
 worker -> master   fault  {name, trouble}                    the worker cannot go on

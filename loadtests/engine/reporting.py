@@ -25,7 +25,8 @@ INTERVAL_S = 1.0
 LAG_INTERVAL_S = 0.05
 RESEND_AFTER_S = 2.0
 FAREWELL_S = 10.0
-"""How long a worker repeats unacknowledged snapshots after its users are done."""
+"""How long a worker repeats its totals and unacknowledged snapshots after its users are done."""
+FAREWELL_INTERVAL_S = 0.5
 
 
 class Reporter:
@@ -39,6 +40,8 @@ class Reporter:
         self._unacknowledged: deque[tuple[dict[str, Any], float]] = deque()
         self._window = -1
         self._lag_us = 0
+        self._booked = False
+        """Whether the master has this worker's totals."""
         for kind, handler in (
             (messages.PLAN, self._on_plan),
             (messages.GO, self._on_go),
@@ -64,7 +67,7 @@ class Reporter:
         crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"])
         crew.when_ready = lambda: self._send(messages.READY, {"name": self._name, "users": crew.size, "trouble": crew.trouble})
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
-        self._crew, self._window = crew, -1
+        self._crew, self._window, self._booked = crew, -1, False
         self._unacknowledged.clear()
         set_crew(self._environment, crew)
         if not crew.size:  # more workers than users: nobody will call
@@ -80,6 +83,7 @@ class Reporter:
             self._crew.when_done()
 
     def _on_received(self, data: dict[str, Any]) -> None:
+        self._booked = data["final"]
         while self._unacknowledged and self._unacknowledged[0][0]["number"] <= data["number"]:
             self._unacknowledged.popleft()
 
@@ -137,7 +141,7 @@ class Reporter:
         )
 
     def _finish(self, crew: Crew) -> None:
-        """The last snapshot, then the totals; both repeated until the master has every snapshot."""
+        """The last snapshot, then the totals, repeated until the master has booked them."""
         self._snapshot(crew)
         recorder = crew.recorder
         final = {
@@ -151,10 +155,10 @@ class Reporter:
             "stream_digest": f"{crew.stream_digest:032x}",
         }
         deadline = time.monotonic() + FAREWELL_S
-        self._send(messages.FINAL, final)
-        while self._unacknowledged and time.monotonic() < deadline:
-            gevent.sleep(0.2)
+        while crew is self._crew and not self._booked and time.monotonic() < deadline:
             self._repeat(RESEND_AFTER_S)
+            self._send(messages.FINAL, final)
+            gevent.sleep(FAREWELL_INTERVAL_S)
 
     def _send(self, kind: str, data: dict[str, Any]) -> None:
         try:

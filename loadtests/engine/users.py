@@ -44,7 +44,12 @@ class SimulatedUser(User):
         target = self._crew.plan.scenario.target
         self._session = Session(self._crew.host, target.timeout, self._crew.recorder, self.environment.events.request)
         with self._crew.logins:
-            self._crew.ready(self._log_in())
+            try:
+                trouble = self._log_in()
+            except Exception as error:  # whatever it is, the master must hear of it, or it waits for this user
+                log.exception("user %d: cannot log in", number)
+                trouble = f"user {number} cannot log in: {type(error).__name__}: {error}"
+            self._crew.ready(trouble)
 
     def live(self) -> None:
         """All turns of the user, then its end."""
@@ -82,7 +87,8 @@ class SimulatedUser(User):
 
     def accepted(self, task_id: str) -> None:
         """The target promised to work this task off."""
-        self._crew.recorder.accepted(Accepted(task_id, self.number, self._turn.due_s, self._crew.clock.now()))
+        now_s, request = self._crew.clock.now(), self._session.last_name
+        self._crew.recorder.accepted(Accepted(task_id, self.number, self._turn.due_s, now_s, request))
 
     # Turns.
 
@@ -119,7 +125,7 @@ class SimulatedUser(User):
             crew.actions[turn.journey](self)
         except Abandoned:
             log.info("user %d: abandoned at the end of the drain", self.number)
-        except Exception:
+        except (Exception, SystemExit):
             recorder.counts.journey_errors += 1
             log.exception("user %d: the journey raised", self.number)
         finally:
@@ -134,11 +140,12 @@ class SimulatedUser(User):
         if auth.mode == "mint":
             self._mint()
         failure = None
-        for _ in range(LOGIN_TRIES if auth.login else 0):
+        if auth.mode == "guest":
             body = tokens.guest_body(f"loadtest-{self.number}", f"User {self.number}")
-            failure = self._authenticate(auth.login or "", body)
-            if failure is None:
-                break
+            for _ in range(LOGIN_TRIES):
+                failure = self._authenticate(auth.login or "", body)
+                if failure is None:
+                    break
         return failure and f"POST {auth.login} failed for user {self.number}: {failure}"
 
     def _renew_token(self) -> None:

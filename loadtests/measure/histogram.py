@@ -10,6 +10,7 @@ import math
 import sys
 from bisect import bisect_left
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
@@ -62,8 +63,8 @@ class Histogram:
         """
         if not self.count:
             raise ValueError("an empty histogram has no quantiles")
-        # q * count may lie a rounding error above a whole number (0.29 * 100 = 28.999999999999996, 0.07 * 100 > 7).
-        rank = max(1, math.ceil(round(q * self.count, 9)))
+        # Exactly, as q is written: in floating point 0.07 * 100 lies above 7, and its ceiling is 8.
+        rank = max(1, math.ceil(Fraction(repr(q)) * self.count))
         if rank > self.count - self.overflow:
             return self.max_us
         index = bisect_left(list(accumulate(self._hdr.counts)), rank)

@@ -7,7 +7,7 @@ from typing import Any
 from loadtests.measure.histogram import Histogram
 
 MAX_KINDS = 32
-"""Distinct kinds of failure a series keeps apart; later ones are counted as `other`."""
+"""Distinct kinds of failure that a series keeps apart as it records; later ones are counted as `other`."""
 
 
 class Series:

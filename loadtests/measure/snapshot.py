@@ -47,6 +47,8 @@ class Accepted(NamedTuple):
     user: int
     due_s: float
     accepted_s: float
+    request: str = ""
+    """Name of the request that was answered with it."""
 
 
 @dataclass(frozen=True)

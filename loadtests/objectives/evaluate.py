@@ -139,8 +139,7 @@ def _ratio(objective: Objective, facts: Facts) -> float | None:
     series = _series(objective, facts)
     if series is None:
         return None
-    failed = series.failed / series.requests
-    return failed if objective.metric.name == "failure_ratio" else 1 - failed
+    return (series.failed if objective.metric.name == "failure_ratio" else series.ok) / series.requests
 
 
 def _source(objective: Objective) -> str:

@@ -77,9 +77,17 @@ _UNITS: dict[str, tuple[dict[str, float], str]] = {
     "size": (units.SIZE_BYTES, "2GB"),
 }
 
+_SHOWN: dict[str, dict[str, float]] = {
+    "duration": {"us": 1e-6, "ms": 1e-3, "s": 1.0},
+    "ratio": units.RATIO,
+    "rate": {"/s": 1.0},
+    "count": {"": 1.0},
+    "size": {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9},
+}
+
 _OBJECTIVE = re.compile(
     r"\s*(?P<metric>[a-z_]\w*)\s*(?:\(\s*(?P<selector>[\w.\-/ ]+?)\s*\))?\s*(?:\.\s*(?P<statistic>\w+))?"
-    r"\s*(?P<comparison><=|>=|<|>)\s*(?:(?P<share>[0-9.]+)\s*%\s+of\s+)?(?P<limit>\S.*?)\s*"
+    r"\s*(?P<comparison><=|>=|<|>)\s*(?:(?P<share>[0-9]+(?:\.[0-9]+)?)\s*%\s+of\s+)?(?P<limit>\S.*?)\s*"
 )
 
 
@@ -97,7 +105,7 @@ class Objective:
     @property
     def threshold(self) -> float:
         """The number that the observed value is compared with."""
-        return self.limit * self.share
+        return units.product(self.limit, self.share)
 
     def holds(self, observed: float) -> bool:
         """Whether the observed value meets the limit."""
@@ -105,7 +113,7 @@ class Objective:
 
     def scaled(self, factor: float) -> "Objective":
         """The same objective with its limit multiplied, for a run of another size."""
-        return replace(self, limit=self.limit * factor)
+        return replace(self, limit=units.product(self.limit, factor))
 
     def format_value(self, value: float) -> str:
         """A value of this metric for people."""
@@ -114,8 +122,12 @@ class Objective:
     def __str__(self) -> str:
         where = f"({self.selector})" if self.selector else ""
         statistic = f".{self.statistic}" if self.statistic else ""
-        share = "" if self.share == 1.0 else f"{self.share * 100:g}% of "
-        return f"{self.metric.name}{where}{statistic} {self.comparison} {share}{self.format_value(self.limit)}"
+        share = "" if self.share == 1.0 else f"{units.exact(self.share, units.RATIO)} of "
+        return f"{self.metric.name}{where}{statistic} {self.comparison} {share}{self._limit_text()}"
+
+    def _limit_text(self) -> str:
+        """The limit with every digit that it has, so that the text can be asked again."""
+        return units.exact(self.limit, _SHOWN[self.metric.unit])
 
 
 def format_value(metric: Metric, value: float) -> str:
@@ -133,8 +145,8 @@ def format_value(metric: Metric, value: float) -> str:
 
 
 def percentile(statistic: str) -> float | None:
-    """0.95 for `p95`, 0.999 for `p999`, 0.9999 for `p9999`; None for what is no percentile."""
-    match = re.fullmatch(r"p([0-9]{2})([0-9]{0,3})", statistic)
+    """0.95 for `p95`, 0.999 for `p999`, 0.9999 for `p9999`; None for what is no percentile (`p100` is `max`)."""
+    match = re.fullmatch(r"p([0-9]{2})((?:[0-9]{0,2}[1-9])?)", statistic)
     return int(match[1] + match[2]) / 10 ** (2 + len(match[2])) if match else None
 
 
@@ -154,7 +166,7 @@ def parse_objective(text: str, metrics: dict[str, Metric]) -> Objective:
         statistic=match["statistic"],
         comparison=match["comparison"],  # type: ignore[arg-type]  # the pattern admits nothing else
         limit=units.parse_quantity(match["limit"], allowed, example),
-        share=float(match["share"]) / 100 if match["share"] else 1.0,
+        share=units.product(float(match["share"]), 0.01) if match["share"] else 1.0,
     )
 
 

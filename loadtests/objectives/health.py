@@ -27,7 +27,8 @@ class HealthFacts:
     missing_snapshots: int
     imbalances: Sequence[str]
     lateness: Histogram
-    scheduled: int
+    planned: int
+    """Turns of the plan, from the plan alone; of a halted or a closed load, those whose moment came."""
     sent: int
     users_planned: int
     users_started: int
@@ -77,8 +78,8 @@ def _lateness(facts: HealthFacts, limits: HealthLimits) -> Result:
 
 def _offered(facts: HealthFacts, limits: HealthLimits) -> Result:
     text = f"offered >= {limits.offered_ratio * 100:g} % of planned"
-    if not facts.scheduled:
+    if not facts.planned:
         return _result("offered", text, False, None, "no data", limits.offered_ratio)
-    ratio = facts.sent / facts.scheduled
-    shown = f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.scheduled:,})"
+    ratio = facts.sent / facts.planned
+    shown = f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.planned:,})"
     return _result("offered", text, ratio >= limits.offered_ratio, ratio, shown, limits.offered_ratio)

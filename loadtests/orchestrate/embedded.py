@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
@@ -69,11 +69,13 @@ class Stack:
     """A running stack."""
 
     host: str | None
-    env: Mapping[str, str]
-    """What the harness and its workers must know: secret and DSN."""
-    settings: Mapping[str, str]
-    """The environment of the stack's own processes."""
-    services: Mapping[str, Managed]
+    secrets: Mapping[str, str]
+    """What the harness and its workers must know: signing key and DSN, as environment variables."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings that may be chosen, as they are; no secret is among them."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The whole environment of the stack's own processes."""
+    services: Mapping[str, Managed] = field(default_factory=dict)
 
 
 def read_definition(path: Path) -> Definition:
@@ -94,6 +96,7 @@ class EmbeddedStack:
         self._folder = definition.parent.resolve()
         self._definition = read_definition(definition)
         self._values: dict[str, str] = {}
+        self._chosen: dict[str, str] = {}
         self._dsn: str | None = None
         if api_port is not None and not port_is_free(api_port):
             processes.ports.choose(api_port, required=True)  # says so, before anything is started
@@ -124,7 +127,7 @@ class EmbeddedStack:
             ports = [port for _, _, port in started if port is not None]
             host = f"http://127.0.0.1:{ports[0]}" if ports else None
         known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or ""}
-        return Stack(host, known, env, running)
+        return Stack(host, known, self._chosen, env, running)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers
@@ -138,10 +141,10 @@ class EmbeddedStack:
     def _environment(self, tunables: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment, under the scenario's and the definition's settings; what is fixed wins over all."""
         defaults = {**self._definition.defaults, **tunables}
-        chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
-        self._values.update(chosen)
+        self._chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        self._values.update(self._chosen)
         fixed = {name: self._fill(value) for name, value in self._definition.fixed.items()}
-        return {**os.environ, **chosen, **fixed}
+        return {**os.environ, **self._chosen, **fixed}
 
     def _fill(self, text: str, **more: str) -> str:
         try:

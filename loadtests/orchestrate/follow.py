@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 
@@ -11,12 +12,16 @@ from loadtests.store.records import append_lines, read_lines
 
 PAUSE_S = 0.5
 BATCH = 5000
+STATEMENT_MS = 10_000
 
 
-def follow_tasks(folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[float], None]) -> None:
+def follow_tasks(
+    folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[float], None], hurry: Callable[[], bool] = lambda: False
+) -> None:
     """Ask until every accepted task has ended or the deadline is over; writes `tasks.jsonl`, a line a task, and an event.
 
-    `pause(seconds)` waits. A target that does not answer is an event; its tasks are then without an end.
+    `pause(seconds)` waits; when `hurry()` becomes true, what is known by then is the end. A target that does not answer is an
+    event; its tasks are then without an end.
     """
     pending = [record["id"] for record in read_lines(folder.file("accepted.jsonl"))]
     accepted = len(pending)
@@ -30,7 +35,7 @@ def follow_tasks(folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[flo
         except psycopg.Error as error:
             states, trouble = {}, str(error).splitlines()[0]
         final = set(tasks.completed) | set(tasks.failed)
-        over = time.monotonic() >= deadline
+        over = time.monotonic() >= deadline or hurry()
         ended.update({task: state for task, state in states.items() if over or state[0] in final})
         pending = [task for task in pending if task not in ended]
         if over or not pending:
@@ -48,10 +53,14 @@ def follow_tasks(folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[flo
 def _states(dsn: str, query: str, ids: list[str]) -> Iterator[tuple[str, tuple[str, float | None]]]:
     if not ids:
         return
-    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+    with _connect(dsn) as connection:
         for batch in _batches(ids):
             for task, status, moment in connection.execute(query.encode(), {"ids": batch}):
                 yield task, (status, None if moment is None else float(moment))
+
+
+def _connect(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    return psycopg.connect(dsn, autocommit=True, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_MS}")
 
 
 def _batches(ids: list[str]) -> Iterator[list[str]]:
@@ -62,7 +71,7 @@ def _rows(dsn: str, tasks: Tasks) -> int | None:
     if tasks.rows is None:
         return None
     try:
-        with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+        with _connect(dsn) as connection:
             row = connection.execute(tasks.rows.encode()).fetchone()
     except psycopg.Error:
         return None

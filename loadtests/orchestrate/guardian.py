@@ -4,7 +4,7 @@ The run starts one guardian and tells it, over the guardian's standard input, wh
 that pipe closes, for whatever reason (`kill -9` of the run included), the guardian ends the groups and removes the folders. It
 is a process of its own in a session of its own, so what ends the run does not end it.
 
-    lines of its input:   +PGID   -PGID   rm PATH
+    lines of its input:   +PGID SIGNAL   -PGID   rm PATH
 """
 
 import os
@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-GRACE_S = 3.0
+GRACE_S = 8.0
 
 
 class Guardian:
@@ -32,9 +32,9 @@ class Guardian:
             cwd=Path(__file__).parents[2],
         )
 
-    def watch(self, group: int) -> None:
-        """End this process group when the run is gone."""
-        self._tell(f"+{group}")
+    def watch(self, group: int, stop_signal: int = signal.SIGTERM) -> None:
+        """End this process group, first by this signal, when the run is gone."""
+        self._tell(f"+{group} {int(stop_signal)}")
 
     def release(self, group: int) -> None:
         """The group has ended; its number may be somebody else's soon."""
@@ -58,15 +58,18 @@ class Guardian:
             self._process.stdin.flush()
 
 
-def end_groups(groups: set[int]) -> None:
-    """SIGTERM, a grace time, SIGKILL."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for group in groups:
+def end_groups(groups: dict[int, int]) -> None:
+    """Each group's own stop signal, a grace time, SIGKILL.
+
+    The signals are their own because a database that does not stop in time, and is killed, leaves its shared memory behind.
+    """
+    for killing in (False, True):
+        for group, stop_signal in groups.items():
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
+                os.killpg(group, signal.SIGKILL if killing else stop_signal)
         deadline = time.monotonic() + GRACE_S
         while groups and time.monotonic() < deadline:
-            groups = {group for group in groups if _alive(group)}
+            groups = {group: number for group, number in groups.items() if _alive(group)}
             time.sleep(0.05)
 
 
@@ -82,14 +85,15 @@ def main() -> None:
     """Listen until the pipe closes, then clean up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    groups: set[int] = set()
+    groups: dict[int, int] = {}
     folders: list[str] = []
     for line in sys.stdin:
         text = line.rstrip("\n")
         if text.startswith("+"):
-            groups.add(int(text[1:]))
+            group, stop_signal = text[1:].split()
+            groups[int(group)] = int(stop_signal)
         elif text.startswith("-"):
-            groups.discard(int(text[1:]))
+            groups.pop(int(text[1:]), None)
         elif text.startswith("rm "):
             folders.append(text[3:])
     end_groups(groups)

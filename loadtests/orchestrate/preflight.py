@@ -6,6 +6,9 @@ import resource
 import time
 from urllib.parse import urlsplit
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from loadtests import settings
 from loadtests.errors import InputError, NotReadyError
 from loadtests.scenario.plan import Plan
@@ -33,6 +36,17 @@ def check_secret(plan: Plan, env: dict[str, str]) -> None:
     """A scenario that mints tokens needs the target's key."""
     if plan.scenario.auth.mode == "mint" and not env.get(settings.JWT_SECRET):
         raise InputError(f"the scenario mints tokens: set {settings.JWT_SECRET} to the target's signing key")
+
+
+def check_dsn(env: dict[str, str]) -> None:
+    """The database's address can be understood. It holds a password, so the error does not repeat it."""
+    dsn = env.get(settings.DSN)
+    try:
+        conninfo_to_dict(dsn or "")
+    except psycopg.ProgrammingError:
+        raise InputError(
+            f"{settings.DSN}: not an address of PostgreSQL (write postgresql://user:password@host:port/database)"
+        ) from None
 
 
 def check_host(host: str, plan: Plan) -> None:

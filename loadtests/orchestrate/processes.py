@@ -103,7 +103,7 @@ class ProcessManager:
                 )
         except OSError as error:
             raise NotReadyError(f"{name}: {command[0]} cannot be started: {error.strerror}") from error
-        self._guardian.watch(process.pid)
+        self._guardian.watch(process.pid, stop_signal)
         managed = Managed(name, process, log, stop_signal, grace_s)
         self._managed.append(managed)
         return managed
@@ -136,8 +136,28 @@ class ProcessManager:
         if self.interrupted is not None:
             raise InterruptedRun("interrupted before the load started; everything was stopped")
 
+    def attend(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
+        """Run a command on this terminal, to its end; its exit code, as a shell would give it.
+
+        Signals that should end this process are passed on to the command. Raises NotReadyError when it cannot be executed.
+        """
+        try:
+            process = subprocess.Popen(list(command), env=dict(env), cwd=cwd, process_group=0, stdin=subprocess.DEVNULL)
+        except OSError as error:
+            raise NotReadyError(f"{command[0]}: cannot be started: {error.strerror}") from error
+        self._guardian.watch(process.pid)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: _signal_group(process.pid, signal.Signals(number)))
+        try:
+            code = process.wait()
+        finally:
+            _signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+            self._guardian.release(process.pid)
+        return 128 - code if code < 0 else code
+
     def dead(self) -> list[Managed]:
-        """Processes that should run and do not."""
+        """Processes that were started, not stopped, and do not run any more."""
         return [managed for managed in self._managed if not managed.alive]
 
     def stop(self, managed: Managed) -> None:

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from loadtests.probes.process import ProcessProbe
 from loadtests.report.terminal import Progress, print_verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
-from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.folder import RunFolder, create_folder, point_latest
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import LineTail, read_lines
 
@@ -37,8 +37,10 @@ MASTER_PORT = 5557
 FATAL = "loadtest: fatal: "
 """How the master's log begins a line that says why it gave up."""
 POLL_S = 0.1
-SPAWN_S = 120.0
-"""Longest time for workers to connect and log their users in."""
+CONNECT_WITHIN_S = 60
+"""Longest time for the workers to connect to the master."""
+SPAWN_S = 180.0
+"""Longest time for workers to connect and log their users in; the master itself gives up before."""
 OVERTIME_S = 30.0
 """Longest time after the drain for the master to end."""
 
@@ -73,11 +75,13 @@ class Run:
             preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
         else:
             preflight.check_secret(plan, dict(os.environ))
+            preflight.check_dsn(dict(os.environ))
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
         with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
             self._load(folder)
             verdict, summary = write_report(folder)
+            point_latest(folder)
         print_verdict(self._console, verdict, summary, _shown(folder.path))
         return ExitCode.INTERRUPTED if self._signals else verdict.exit_code
 
@@ -98,11 +102,12 @@ class Run:
     def _load(self, folder: RunFolder) -> None:
         """Everything up to the judgement, which needs nothing but the folder."""
         scenario = self._plan.scenario
-        with Progress(self._console, scenario.load.total_s, self._plan.offered_rate) as progress:
+        self._write_manifest(folder, scenario.target.host or "", {})
+        with Progress(self._console, scenario.load.total_s) as progress:
             stack = self._stack(progress)
             host = stack.host or ""
-            write_manifest(folder, self._plan.to_json(), self._plan.hash, self._options.workers, self._options.stack, host)
-            preflight.check_token(host, self._plan, stack.env.get(settings.JWT_SECRET, ""))
+            self._write_manifest(folder, host, stack.settings)
+            preflight.check_token(host, self._plan, stack.secrets.get(settings.JWT_SECRET, ""))
             probes = ProbeWatch(folder, self._probes(stack))
             probes.start()
             try:
@@ -111,16 +116,23 @@ class Run:
                 probes.stop()
             if probes.trouble is not None:
                 raise probes.trouble
-            dsn = stack.env.get(settings.DSN)
+            dsn = stack.secrets.get(settings.DSN)
             if scenario.tasks is not None and dsn and self._signals < 2:
                 progress.status("following accepted tasks to their end")
-                follow_tasks(folder, scenario.tasks, dsn, time.sleep)
+                before = self._signals
+                follow_tasks(folder, scenario.tasks, dsn, time.sleep, lambda: self._signals > before)
+
+    def _write_manifest(self, folder: RunFolder, host: str, stack_settings: Mapping[str, str]) -> None:
+        """Before anything starts, and again when the stack has said where it is and how it is set."""
+        options = self._options
+        how = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
+        write_manifest(folder, self._plan.to_json(), self._plan.hash, {**how, "stack_settings": dict(stack_settings)})
 
     def _stack(self, progress: Progress) -> Stack:
         scenario = self._plan.scenario
         if not self._embedded:
             known = {name: os.environ[name] for name in (settings.JWT_SECRET, settings.DSN) if os.environ.get(name)}
-            return Stack(scenario.target.host, known, {}, {})
+            return Stack(scenario.target.host, known)
         progress.status("stack: embedded; starting PostgreSQL, Valkey, API, relay and Celery worker")
         definition = Path(scenario.stack.definition)
         stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
@@ -134,7 +146,7 @@ class Run:
     def _probes(self, stack: Stack) -> dict[str, Probe]:
         wanted = self._plan.scenario.probes
         probes: dict[str, Probe] = {}
-        dsn = stack.env.get(settings.DSN)
+        dsn = stack.secrets.get(settings.DSN)
         if wanted.postgres and dsn:
             probes["postgres"] = PostgresProbe(dsn, wanted.postgres)
         for service in wanted.processes:
@@ -149,16 +161,16 @@ class Run:
         port = self._processes.ports.choose(MASTER_PORT)
         env = self._worker_env(stack)
         address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
-        count = str(self._options.workers)
-        command = [*_locust(), "--master", "--headless", "--expect-workers", count, "--run-folder", str(folder.path)]
-        master = self._processes.start("master", [*command, *address, "--only-summary"], env=env)
+        waiting = ["--expect-workers", str(self._options.workers), "--expect-workers-max-wait", str(CONNECT_WITHIN_S)]
+        options = ["--headless", "--only-summary", "--run-folder", str(folder.path)]
+        master = self._processes.start("master", [*_locust(), "--master", *address, *waiting, *options], env=env)
         workers = []
         for number in range(1, self._options.workers + 1):
             name = f"worker-{number}"
             own = {**env, "LOADTEST_WORKER_NAME": name}
             command = [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
             workers.append(self._processes.start(name, command, env=own))
-        self._wait(folder, master, [*workers, *stack.services.values()], progress)
+        self._wait(folder, master, workers, progress)
         self._check_end(folder, master)
 
     def _worker_env(self, stack: Stack) -> dict[str, str]:
@@ -166,19 +178,21 @@ class Run:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
         root = str(LOCUSTFILE.parents[1])
         path = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
-        return {**inherited, **stack.env, "PYTHONPATH": path}
+        return {**inherited, **stack.secrets, "PYTHONPATH": path}
 
-    def _wait(self, folder: RunFolder, master: Managed, others: list[Managed], progress: Progress) -> None:
+    def _wait(self, folder: RunFolder, master: Managed, workers: list[Managed], progress: Progress) -> None:
         load = self._plan.scenario.load
         deadline = time.monotonic() + SPAWN_S + load.total_s + load.drain + OVERTIME_S
         tail = LineTail(folder.file("windows.jsonl"))
+        told: set[str] = set()
         progress.status(f"load: {load.users:,} users, {self._options.workers} worker(s), {load.total_s:g} s")
         while master.alive:
             self._pass_signals_on(master, progress)
-            for managed in [one for one in others if not one.alive]:
-                others.remove(managed)
-                if managed.process.returncode == 0:
-                    continue  # a worker whose work is done
+            for managed in self._processes.dead():
+                done = managed is master or (managed in workers and managed.process.returncode == 0)
+                if done or managed.name in told:
+                    continue
+                told.add(managed.name)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 if not _started(folder):
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")

@@ -1,4 +1,4 @@
-"""Runs the probes once a second beside the load, in a thread, and writes what they say into the run's folder."""
+"""Runs the probes once a second beside the load and writes what they say into the run's folder."""
 
 import threading
 import time
@@ -11,6 +11,7 @@ from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineWriter
 
 INTERVAL_S = 1.0
+PATIENCE_S = 5.0
 
 
 class Probe(Protocol):
@@ -24,7 +25,7 @@ class Probe(Protocol):
 
 
 class ProbeWatch:
-    """One thread, one line a round. A probe that fails is a gap with its reason; it never stops the others or the run."""
+    """A thread a probe, a line a round. A probe that fails is a gap with its reason; none stops another, or the run."""
 
     def __init__(self, folder: RunFolder, probes: dict[str, Probe]) -> None:
         self._writer = LineWriter(folder.file("probes.jsonl"))
@@ -32,36 +33,42 @@ class ProbeWatch:
         self._done = threading.Event()
         self.trouble: RunError | None = None
         """Why nothing is written any more (a full disk)."""
-        self._thread = threading.Thread(target=self._watch, name="probes", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._watch, args=(name, probe), name=f"probe {name}", daemon=True)
+            for name, probe in probes.items()
+        ]
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End after the round that is under way."""
+        """End after the rounds that are under way. A probe that hangs (a frozen server) is left to itself."""
         self._done.set()
-        self._thread.join(timeout=10)
-        for probe in self._probes.values():
-            probe.close()
-        self._writer.close()
+        deadline = time.monotonic() + PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            self._writer.close()
 
-    def _watch(self) -> None:
+    def _watch(self, name: str, probe: Probe) -> None:
         beat = time.monotonic()
         while not self._done.wait(max(0.0, beat - time.monotonic())):
             beat = max(beat + INTERVAL_S, time.monotonic())
+            record = self._round(name, probe)
             try:
-                self._writer.append(self._round())
+                self._writer.append(record)
             except RunError as error:
                 self.trouble = error
-                return
+                break
+        probe.close()
 
-    def _round(self) -> dict[str, object]:
-        samples: list[list[object]] = []
-        gaps: dict[str, str] = {}
-        for name, probe in self._probes.items():
-            try:
-                samples.extend([sample.metric, sample.selector, sample.value] for sample in probe.read())
-            except Exception as error:
-                gaps[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return {"time": time.time(), "samples": samples, "gaps": gaps}
+    def _round(self, name: str, probe: Probe) -> dict[str, object]:
+        now = time.time()
+        try:
+            samples = [[sample.metric, sample.selector, sample.value] for sample in probe.read()]
+        except Exception as error:  # whatever a server's library raises is a gap
+            reason = (str(error).splitlines() or [""])[0]
+            return {"time": now, "samples": [], "gaps": {name: f"{type(error).__name__}: {reason}"}}
+        return {"time": now, "samples": samples, "gaps": {}}

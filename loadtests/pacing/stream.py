@@ -5,6 +5,7 @@ target can change what anybody was going to do. A digest of the stream proves it
 that shards add up to the same number in any order.
 """
 
+import math
 import random
 import struct
 from collections.abc import Iterator
@@ -84,6 +85,13 @@ class StreamDigest:
     def value(self) -> int:
         """The user's share of the stream's digest; add shares modulo DIGEST_MODULUS."""
         return int.from_bytes(self._hash.digest())
+
+
+def planned_turns(load: OpenLoad, mix: Mix, seed: int, users: int) -> int:
+    """Number of turns of the whole plan. Constant pacing counts by its phases: k + phase < total, for k = 0, 1, 2 ..."""
+    if load.process == "constant":
+        return sum(max(0, math.ceil(load.profile.total - user_rng(seed, user).random())) for user in range(users))
+    return sum(sum(1 for _ in open_turns(load, mix, user_rng(seed, user))) for user in range(users))
 
 
 def planned_stream(load: OpenLoad, mix: Mix, seed: int, users: range) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Gauges of the database: one number a query, on a connection of its own."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import psycopg
@@ -23,7 +24,9 @@ class PostgresProbe:
             for name, query in self._queries.items():
                 row = connection.execute(query.encode()).fetchone()
                 if row is not None and row[0] is not None:
-                    yield Sample(name, None, float(str(row[0])))
+                    value = float(str(row[0]))
+                    if math.isfinite(value):
+                        yield Sample(name, None, value)
         except psycopg.Error:
             self.close()
             raise

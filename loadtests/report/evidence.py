@@ -2,16 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from loadtests.errors import RunError
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series, merge_all
 from loadtests.objectives.evaluate import Facts, TaskFacts
 from loadtests.objectives.health import HealthFacts
-from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad
+from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
@@ -20,6 +22,15 @@ from loadtests.store.manifest import read_manifest
 from loadtests.store.records import read_lines
 from loadtests.store.windows import Totals, total_of
 from loadtests.traffic.tokens import AUTH_SERIES
+
+
+@contextmanager
+def readable(folder: RunFolder) -> Iterator[None]:
+    """Within it, records that are not what a run writes are one clear line. Raises RunError for them."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder.path}: a file is damaged: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -156,12 +167,18 @@ class Evidence:
             missing_snapshots=sum(event["missing"] for event in self.events_of("worker_final")),
             imbalances=self.ledger.imbalances(),
             lateness=self.totals.lateness,
-            scheduled=counts.scheduled,
+            planned=self._planned(),
             sent=counts.started,
             users_planned=self.plan.scenario.load.users,
             users_started=sum(event["users"] for event in self.events_of("start")),
             journey_errors=counts.journey_errors,
         )
+
+    def _planned(self) -> int:
+        load, scenario = self.plan.load, self.plan.scenario
+        if not isinstance(load, OpenLoad) or self.events_of("halt"):
+            return self.totals.counts.scheduled
+        return planned_turns(load, self.plan.mix, scenario.seed, scenario.load.users)
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
@@ -190,17 +207,21 @@ class TaskEvidence:
         assert tasks is not None, "asked only for scenarios with tasks"
         ends = {record["id"]: record for record in read_lines(run.folder.file("tasks.jsonl"))}
         processing, outcome = Histogram(), Counter[str]()
+        names: set[str] = set()
         for record in read_lines(run.folder.file("accepted.jsonl")):
             end = ends.get(record["id"])
             kind = _outcome(end, tasks.completed, tasks.failed, unknown="pending" if followed["trouble"] else "lost")
             outcome[kind] += 1
+            if record["request"]:
+                names.add(record["request"])
             moment = end["ended"] if end is not None and kind in ("completed", "failed") else None
             waited_s = (moment or followed["time_s"]) - (start + record["due_s"])
             processing.record(round(waited_s * 1e6))
         embedded = run.manifest["stack"] == "embedded"
         accepted = outcome.total()
         losses = run.losses
-        without_answer = run.total.failed + losses.in_flight + losses.unreported
+        creating = {series for name, series in run.totals.series.items() if not names or name in names}
+        without_answer = sum(series.failed for series in creating) + losses.in_flight + losses.unreported
         ledger = TaskLedger(
             accepted=accepted if losses else sum(final.accepted for final in run.finals),
             completed=outcome["completed"],

@@ -1,9 +1,13 @@
 """`junit.xml`: each objective and health check is a test case, so that any CI system shows them."""
 
+import re
 import xml.etree.ElementTree as ET
 
 from loadtests.objectives.evaluate import Result
 from loadtests.report.verdict import Verdict
+
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, escaped or not."""
 
 
 def junit_xml(verdict: Verdict, scenario: str) -> str:
@@ -16,7 +20,7 @@ def junit_xml(verdict: Verdict, scenario: str) -> str:
         for result in results:
             _case(element, result, f"loadtest.{scenario}.{suite}", fault)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return _FORBIDDEN.sub("?", ET.tostring(root, encoding="unicode", xml_declaration=True)) + "\n"
 
 
 def _case(suite: ET.Element, result: Result, classname: str, fault: str) -> None:

@@ -20,7 +20,7 @@ class Losses:
     in_flight: int = 0
     """Requests in flight at their last reports."""
     unreported: int = 0
-    """Turns that the plan has for them between their last reports and the moment when they were lost."""
+    """Most turns that they can have begun after their last reports."""
 
     def __bool__(self) -> bool:
         return bool(self.stories)
@@ -37,7 +37,7 @@ def find_losses(plan: Plan, totals: Totals, events: Sequence[dict[str, Any]]) ->
     return Losses(
         stories=tuple(_story(names[worker], lost.get(worker), fates.get(names[worker])) for worker in missing),
         in_flight=sum(totals.last[worker][1].in_flight for worker in missing if worker in totals.last),
-        unreported=sum(_unreported(plan, totals, worker, len(names), lost) for worker in missing),
+        unreported=_unreported(plan, totals, missing, len(names), events) if missing else 0,
     )
 
 
@@ -48,16 +48,23 @@ def _story(name: str, lost: Mapping[str, Any] | None, fate: str | None) -> str:
     return f"{name} {lost['how']}{when}" + (f" ({fate})" if fate else "")
 
 
-def _unreported(plan: Plan, totals: Totals, worker: int, workers: int, lost: Mapping[int, Mapping[str, Any]]) -> int:
-    """Turns of one worker's users from its last report to its loss."""
-    since_s = totals.last[worker][0] + 1 if worker in totals.last else 0
-    until_s = lost[worker]["at_s"] if worker in lost else plan.scenario.load.total_s
-    users = shard(plan.scenario.load.users, worker, workers)
-    load = plan.load
+def _unreported(plan: Plan, totals: Totals, missing: Sequence[int], workers: int, events: Sequence[dict[str, Any]]) -> int:
+    """Turns that lost workers can have begun after their last reports.
+
+    Open load: those that the plan has for their users until the loss, less those that they reported (users of a slow target are
+    behind the plan, and may have caught up). Closed load: as many as the shortest think time permits since the last report.
+    """
+    lost_at = {event["worker"]: event["at_s"] for event in events if event["event"] == "worker_lost"}
+    until_s = {worker: lost_at.get(worker) or plan.scenario.load.total_s for worker in missing}
+    load, users = plan.load, plan.scenario.load.users
     if isinstance(load, ClosedLoad):
-        return len(users) * math.ceil((until_s - since_s) / load.think_min_s)
-    turns = 0
-    for user in users:
-        times = arrival_times(load.profile, load.process, user_rng(plan.scenario.seed, user))
-        turns += sum(since_s <= time_s <= until_s for time_s in times)
-    return turns
+        silent_s = {one: until_s[one] - (totals.last[one][0] + 1 if one in totals.last else 0) for one in missing}
+        return sum(len(shard(users, one, workers)) * max(0, math.ceil(silent_s[one] / load.think_min_s)) for one in missing)
+    planned = 0
+    for worker in missing:
+        for user in shard(users, worker, workers):
+            times = arrival_times(load.profile, load.process, user_rng(plan.scenario.seed, user))
+            planned += sum(time_s <= until_s[worker] for time_s in times)
+    finals = (event["report"] for event in events if event["event"] == "worker_final")
+    reported = totals.counts.scheduled - sum(final["counts"]["scheduled"] for final in finals)
+    return max(0, planned - int(reported))

@@ -62,7 +62,9 @@ def write_hlogs(evidence: Evidence) -> None:
         for name, series in window.series.items():
             for kind, histogram in (("response", series.response_time), ("service", series.service_time)):
                 file = evidence.folder.hdr / f"{name.replace('/', '_')}.{kind}.hlog"
-                logs.setdefault(str(file), _Log(file, start_s)).add(window.number, histogram)
+                if str(file) not in logs:
+                    logs[str(file)] = _Log(file, start_s)
+                logs[str(file)].add(window.number, histogram)
     for log in logs.values():
         log.close()
 

@@ -22,8 +22,8 @@ PLAIN_EVERY_S = 5
 class Progress:
     """A line that renews itself on a terminal, and a line every five seconds where there is none."""
 
-    def __init__(self, console: Console, total_s: float, offered_rate: float | None) -> None:
-        self._console, self._total_s, self._offered = console, total_s, offered_rate
+    def __init__(self, console: Console, total_s: float) -> None:
+        self._console, self._total_s = console, total_s
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._requests = self._failures = 0
 

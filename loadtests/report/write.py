@@ -1,23 +1,23 @@
 """Writes everything that is derived from a run's files. The verdict comes last: where it stands, all the rest does."""
 
-from loadtests.report.evidence import Evidence
+from loadtests.report.evidence import Evidence, readable
 from loadtests.report.html import html_report
 from loadtests.report.junit import junit_xml
 from loadtests.report.summary import summarise, write_hlogs
 from loadtests.report.verdict import Verdict, judge
-from loadtests.store.folder import RunFolder, point_latest
+from loadtests.store.folder import RunFolder
 from loadtests.store.records import write_json, write_text
 
 
 def write_report(folder: RunFolder) -> tuple[Verdict, dict[str, object]]:
     """Judge a run and write its ledger, summary, histograms, pages and verdict. Raises RunError when the disk refuses."""
-    evidence = Evidence.of(folder)
-    verdict, summary = judge(evidence), summarise(evidence)
+    with readable(folder):
+        evidence = Evidence.of(folder)
+        verdict, summary = judge(evidence), summarise(evidence)
     write_hlogs(evidence)
     write_json(folder.file("ledger.json"), evidence.ledger.to_json())
     write_json(folder.file("summary.json"), summary)
     write_text(folder.file("report.html"), html_report(evidence, verdict, summary))
     write_text(folder.file("junit.xml"), junit_xml(verdict, evidence.plan.scenario.name))
     write_json(folder.file("verdict.json"), verdict.to_json())
-    point_latest(folder)
     return verdict, summary

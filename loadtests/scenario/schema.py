@@ -1,8 +1,19 @@
 """What a scenario file may say: one class a table, one field a key. Unknown keys are errors; units must be written."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    model_validator,
+)
 
 from loadtests import units
 
@@ -19,28 +30,34 @@ def _ratio(value: object) -> object:
     raise ValueError("a share is a text with a percent sign, such as '1%'")
 
 
-def _seconds_text(value: float) -> str:
-    return f"{value:.9g}s"
+def _port_is_one(host: str) -> str:
+    try:
+        urlsplit(host).port  # noqa: B018  # the property raises
+    except ValueError:
+        raise ValueError("the port must be a number from 0 to 65535") from None
+    return host
 
 
 def _percent_text(value: float) -> str:
-    return f"{value * 100:.9g}%"
+    return units.exact(value, units.RATIO)
 
 
-Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(_seconds_text)]
+Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(units.duration_text)]
 Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(_percent_text), Field(ge=0, le=1)]
+Whole = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True)]
 
 
 class Table(BaseModel):
     """A table of the file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Target(Table):
     """`[target]`: where the load goes."""
 
-    host: Annotated[str, Field(pattern=r"^https?://[^/\s]+$")] | None = None
+    host: Annotated[str, Field(pattern=r"^https?://[^/\s@]+$"), AfterValidator(_port_is_one)] | None = None
     """Base address; left out, the stack under test is brought up and gives it."""
     health: str = "/healthz"
     """Path that answers below 400 when the target is ready."""
@@ -70,6 +87,8 @@ class Auth(Table):
     def _complete(self) -> "Auth":
         if self.mode == "mint" and self.subject is None:
             raise ValueError("mode 'mint' needs a subject")
+        if self.subject is not None and set("{}") & set(self.subject.replace("{user}", "")):
+            raise ValueError("subject has no placeholder but {user}")
         if self.mode == "mint" and self.refresh_before >= self.ttl:
             raise ValueError("refresh_before must be shorter than ttl")
         if self.mode == "guest" and (self.login is None or self.refresh is None):
@@ -82,7 +101,7 @@ class Stage(Table):
 
     duration: Annotated[Duration, Field(ge=0)]
     """0 s is a jump."""
-    to: Annotated[float, Field(ge=0)]
+    to: Annotated[Number, Field(ge=0)]
     """Multiple of `rate_per_user` at the end of the stage."""
 
 
@@ -91,13 +110,13 @@ class Load(Table):
 
     model: Literal["open", "closed"] = "open"
     """Whether turns come from a schedule, or follow the answers after a think time."""
-    users: Annotated[int, Field(ge=1)]
+    users: Annotated[Whole, Field(ge=1)]
     """Simulated users."""
     duration: Annotated[Duration, Field(gt=0)] | None = None
     """Length of the load, its ramp included; not together with `stages`, which add up to it."""
     ramp_up: Annotated[Duration, Field(ge=0)] = 0.0
     """The rate climbs from 0 to full in this time; rates are judged after it."""
-    rate_per_user: Annotated[float, Field(gt=0)] = 1.0
+    rate_per_user: Annotated[Number, Field(gt=0)] = 1.0
     """Turns per second of each user (open model)."""
     arrivals: Literal["constant", "poisson"] = "constant"
     """Each user's turns come evenly, or as a Poisson process."""
@@ -139,7 +158,7 @@ class Share(Table):
 
     journey: str
     """Name of a journey: `list_tasks`, `create_task`, or one of your own."""
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    weight: Annotated[Number, Field(gt=0)] = 1.0
     """Its share of all turns, in proportion to the other weights."""
 
 
@@ -152,6 +171,13 @@ class ScaledObjective(Table):
     """What the limit is proportional to."""
     target: str = ""
     """What was promised, in words, for the note that says when it was not offered."""
+
+
+def _text_or_table(value: object) -> str:
+    return "table" if isinstance(value, dict | ScaledObjective) else "text"
+
+
+TextOrTable = Annotated[Annotated[str, Tag("text")] | Annotated[ScaledObjective, Tag("table")], Discriminator(_text_or_table)]
 
 
 class Health(Table):
@@ -203,7 +229,7 @@ class Scenario(Table):
     """Part of the run's folder's name."""
     description: str = ""
     """One line for the report."""
-    seed: int = 1
+    seed: Annotated[Whole, Field(ge=0)] = 1
     """Decides the whole stream of turns."""
     journeys: tuple[str, ...] = ()
     """Python files with journeys of your own, relative to the scenario."""
@@ -212,7 +238,7 @@ class Scenario(Table):
     load: Load
     mix: Annotated[tuple[Share, ...], Field(min_length=1)]
     """What a turn is."""
-    objectives: Annotated[dict[str, str | ScaledObjective], Field(min_length=1)]
+    objectives: Annotated[dict[str, TextOrTable], Field(min_length=1)]
     """What is asked of the target, by name."""
     health: Health = Health()
     tasks: Tasks | None = None

@@ -58,6 +58,9 @@ def create_folder(results: Path, scenario: str, now: datetime | None = None) -> 
         free = shutil.disk_usage(results).free
         if free < LEAST_FREE_BYTES:
             raise InputError(f"results folder {results}: the disk is full ({free / 1e6:.0f} MB free; a run needs 50 MB)")
+        latest = results / LATEST
+        if latest.exists() and not latest.is_symlink():
+            raise InputError(f"results folder {results}: {latest} is in the way of the link to the newest run; move it")
         path.mkdir()
         (path / "logs").mkdir()
         (path / "hdr").mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests import __version__
+from loadtests.errors import RunError
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import read_json, write_json
 
@@ -16,8 +17,11 @@ VERSION = 1
 PACKAGES = ("locust", "gevent", "geventhttpclient", "hdrhistogram")
 
 
-def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, workers: int, stack: str, host: str) -> None:
-    """Write `manifest.json`. Secrets are not in a plan, so none gets here."""
+def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, how: dict[str, Any]) -> None:
+    """Write `manifest.json`; `how` says workers, stack, host and whatever else of the run is not in its plan.
+
+    Secrets are in neither, so none gets here.
+    """
     write_json(
         folder.file("manifest.json"),
         {
@@ -26,9 +30,7 @@ def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, work
             "created": datetime.now(UTC).isoformat(),
             "harness": __version__,
             "commit": _commit(),
-            "workers": workers,
-            "stack": stack,
-            "host": host,
+            **how,
             "machine": _machine(),
             "packages": {name: _version(name) for name in PACKAGES},
             "plan_hash": plan_hash,
@@ -39,7 +41,11 @@ def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, work
 
 def read_manifest(folder: RunFolder) -> dict[str, Any]:
     """The manifest. Raises RunError when it is missing or of another version."""
-    return read_json(folder.file("manifest.json"))
+    path = folder.file("manifest.json")
+    manifest = read_json(path)
+    if manifest.get("version") != VERSION:
+        raise RunError(f"{path}: is of version {manifest.get('version')}, this harness reads version {VERSION}")
+    return manifest
 
 
 def _machine() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from loadtests.errors import RunError
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON file so that it is there in full or not at all. Raises RunError when the disk refuses."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -24,7 +25,8 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise disk_error(path, error) from error
 
 
@@ -56,7 +58,7 @@ class LineWriter:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write the records, one a line."""
-        data = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records).encode()
+        data = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records).encode()
         if not data:
             return
         try:

@@ -14,7 +14,9 @@ A journey must take its randomness from the person alone, so that the seed alone
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -116,7 +118,20 @@ def load_file(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(f"journeys_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError("not a Python file")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and the like look a module up
+    spec.loader.exec_module(module)
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Journeys that are registered within it are forgotten afterwards."""
+    known = dict(REGISTRY)
+    try:
+        yield
+    finally:
+        REGISTRY.clear()
+        REGISTRY.update(known)
 
 
 @journey(requests=["list_tasks"])

@@ -29,8 +29,9 @@ def mint(secret: str, user: str, now_s: float, ttl_s: float) -> Token:
     """A token for the user with this id, valid from `now_s` for `ttl_s` seconds."""
     # Whole seconds, as RFC 7519's NumericDate is compared by most servers; a second back, so that it is never "not yet".
     issued = int(now_s) - 1
-    claims = {"sub": user, "type": "access", "iat": issued, "exp": int(now_s + ttl_s)}
-    return Token(jwt.encode(claims, secret, algorithm=ALGORITHM), now_s + ttl_s)
+    expires = int(now_s + ttl_s)
+    claims = {"sub": user, "type": "access", "iat": issued, "exp": expires}
+    return Token(jwt.encode(claims, secret, algorithm=ALGORITHM), float(expires))
 
 
 def guest_body(device: str, name: str) -> bytes:

@@ -78,7 +78,8 @@ class Sample:
 def planned_samples(plan: Plan, fail_every: int = 0) -> list[Sample]:
     """A request for each turn of the plan, with latencies of 1 to 100 ms; every n-th fails."""
     assert isinstance(plan.load, OpenLoad)
-    rng, made = random.Random(1), []
+    made: list[Sample] = []
+    rng = random.Random(1)
     names = [share.journey for share in plan.scenario.mix]
     for user in range(plan.scenario.load.users):
         for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user)):
@@ -104,7 +105,8 @@ class SyntheticRun:
         """A folder with its manifest."""
         plan = plan_of(tmp_path, text, **flags)
         folder = create_folder(tmp_path / "results", plan.scenario.name)
-        write_manifest(folder, plan.to_json(), plan.hash, workers, stack, "http://127.0.0.1:1")
+        how = {"workers": workers, "stack": stack, "host": "http://127.0.0.1:1"}
+        write_manifest(folder, plan.to_json(), plan.hash, how)
         return cls(folder, plan, workers, recorders=[Recorder(worker) for worker in range(workers)])
 
     def start(self, users: int | None = None) -> None:
@@ -134,7 +136,10 @@ class SyntheticRun:
         snapshot = Snapshot.from_json(recorder.take(second, Gauges(users=users, in_flight=recorder.in_flight)))
         append_lines(
             self.folder.file("accepted.jsonl"),
-            ({"id": one.task_id, "user": one.user, "due_s": one.due_s, "accepted_s": one.accepted_s} for one in snapshot.accepted),
+            (
+                {"id": one.task_id, "user": one.user, "due_s": one.due_s, "accepted_s": one.accepted_s, "request": one.request}
+                for one in snapshot.accepted
+            ),
         )
         return snapshot
 

@@ -19,7 +19,8 @@ NOON = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)
 def with_manifest(results: Path, name: str = "smoke") -> RunFolder:
     """A run of which only the manifest is written."""
     folder = create_folder(results, name, NOON)
-    write_manifest(folder, {"scenario": {"name": name}}, "ab" * 32, 2, "embedded", "http://h")
+    how = {"workers": 2, "stack": "embedded", "host": "http://h"}
+    write_manifest(folder, {"scenario": {"name": name}}, "ab" * 32, how)
     return folder
 
 
@@ -110,7 +111,7 @@ def test_manifest_says_what_was_run_and_where(tmp_path: Path) -> None:
 
 def test_manifest_that_is_missing_is_a_run_error(tmp_path: Path) -> None:
     """A folder without one cannot be judged."""
-    with pytest.raises(RunError, match="manifest.json: missing"):
+    with pytest.raises(RunError, match=r"manifest\.json: missing"):
         read_manifest(RunFolder(tmp_path))
 
 

@@ -29,7 +29,7 @@ def healthy() -> HealthFacts:
         missing_snapshots=0,
         imbalances=(),
         lateness=lateness(*[100_000] * 100),
-        scheduled=1000,
+        planned=1000,
         sent=990,
         users_planned=50,
         users_started=50,
@@ -69,7 +69,7 @@ def test_everything_at_its_limit_passes() -> None:
         ("lateness", {"lateness": lateness(*[100_001] * 100)}, 0.100001, "100 ms"),
         ("lateness", {"lateness": lateness()}, None, "no data"),
         ("offered", {"sent": 989}, 0.989, "98.9 % .989 of 1,000."),
-        ("offered", {"scheduled": 0, "sent": 0}, None, "no data"),
+        ("offered", {"planned": 0, "sent": 0}, None, "no data"),
     ],
     ids=["halted", "lost", "missing", "imbalance", "users", "journeys", "late", "no lateness", "offered", "nothing offered"],
 )

@@ -135,7 +135,7 @@ TASKS = TaskLedger(accepted=10, completed=7, failed=1, pending=2, lost=0)
     ],
 )
 def test_task_ledger(tasks: TaskLedger, words: list[str]) -> None:
-    """accepted = completed + failed + pending, no task is lost, and the target's rows are within what the requests explain."""
+    """Tasks: accepted = completed + failed + pending, none is lost, the target's rows are within what the requests explain."""
     found = list(tasks.imbalances())
     assert len(found) == len(words)
     for text, pattern in zip(found, words, strict=True):

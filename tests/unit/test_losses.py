@@ -15,8 +15,6 @@ from loadtests.store.windows import Totals
 from tests.unit.texts import BASE, changed, plan_of
 
 START = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2"}}
-FINAL_0 = {"event": "worker_final", "report": {"worker": 0}}
-FINAL_1 = {"event": "worker_final", "report": {"worker": 1}}
 
 
 def lost(worker: int, at_s: float | None, how: str = "stopped answering") -> dict[str, Any]:
@@ -24,9 +22,16 @@ def lost(worker: int, at_s: float | None, how: str = "stopped answering") -> dic
     return {"event": "worker_lost", "worker": worker, "name": f"worker-{worker + 1}", "at_s": at_s, "how": how}
 
 
-def totals(last: dict[int, int], in_flight: int = 0) -> Totals:
-    """Totals of which only the workers' last reports matter: worker to second."""
-    return Totals(last={worker: (second, Gauges(in_flight=in_flight)) for worker, second in last.items()})
+def final(worker: int, turns: int = 0) -> dict[str, Any]:
+    """The event of a worker's end after so many turns."""
+    counts = Counts(scheduled=turns, started=turns, finished=turns).to_json()
+    return {"event": "worker_final", "report": {"worker": worker, "counts": counts}}
+
+
+def totals(last: dict[int, int], in_flight: int = 0, turns: int = 0) -> Totals:
+    """Totals of so many turns; `last` is the second of each worker's last report."""
+    counts = Counts(scheduled=turns, started=turns, finished=turns)
+    return Totals(counts, last={worker: (second, Gauges(in_flight=in_flight)) for worker, second in last.items()})
 
 
 def due_times(plan: Plan, worker: int, workers: int) -> list[float]:
@@ -38,7 +43,7 @@ def due_times(plan: Plan, worker: int, workers: int) -> list[float]:
 
 def test_nobody_is_lost_when_all_have_reported(tmp_path: Path) -> None:
     """Two workers began, two reported their end: there is nothing to tell, and the losses are false."""
-    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 9}), [START, FINAL_0, FINAL_1])
+    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 9}), [START, final(0), final(1)])
     assert (losses.stories, losses.in_flight, losses.unreported) == ((), 0, 0)
     assert not losses
 
@@ -52,20 +57,29 @@ def test_lost_worker_has_a_story(tmp_path: Path) -> None:
     """How, when and with which fate, as far as known."""
     fate = {"event": "process_ended", "name": "worker-2", "fate": "killed by SIGKILL"}
     plan, known = plan_of(tmp_path), totals({0: 9, 1: 4})
-    assert find_losses(plan, known, [START, FINAL_0, lost(1, 7.25), fate]).stories == (
+    assert find_losses(plan, known, [START, final(0), lost(1, 7.25), fate]).stories == (
         "worker-2 stopped answering 7.2 s into the load (killed by SIGKILL)",
     )
-    assert find_losses(plan, known, [START, FINAL_0, lost(1, 7.0)]).stories == ("worker-2 stopped answering 7.0 s into the load",)
-    assert find_losses(plan, known, [START, FINAL_0]).stories == ("worker-2 never reported its end",)
+    assert find_losses(plan, known, [START, final(0), lost(1, 7.0)]).stories == (
+        "worker-2 stopped answering 7.0 s into the load",
+    )
+    assert find_losses(plan, known, [START, final(0)]).stories == ("worker-2 never reported its end",)
     assert len(find_losses(plan, known, [START]).stories) == 2
 
 
 def test_in_flight_is_that_of_the_last_reports(tmp_path: Path) -> None:
     """Only lost workers' flights count, and a worker that never reported had none that anybody knows."""
     plan = plan_of(tmp_path)
-    assert find_losses(plan, totals({0: 9, 1: 4}, in_flight=3), [START, FINAL_0, lost(1, 7.0)]).in_flight == 3
+    assert find_losses(plan, totals({0: 9, 1: 4}, in_flight=3), [START, final(0), lost(1, 7.0)]).in_flight == 3
     assert find_losses(plan, totals({0: 4, 1: 4}, in_flight=3), [START, lost(0, 7.0), lost(1, 7.0)]).in_flight == 6
-    assert find_losses(plan, totals({0: 9}, in_flight=3), [START, FINAL_0, lost(1, 7.0)]).in_flight == 0
+    assert find_losses(plan, totals({0: 9}, in_flight=3), [START, final(0), lost(1, 7.0)]).in_flight == 0
+
+
+def unreported_of(plan: Plan, last: dict[int, int], at_s: float | None) -> int:
+    """What is unknown of the second worker of two whose users keep up with the plan until its last report."""
+    told = [sum(due_s < last.get(worker, -1) + 1 for due_s in due_times(plan, worker, 2)) for worker in (0, 1)]
+    events = [START, final(0, told[0])] + ([] if at_s is None else [lost(1, at_s)])
+    return find_losses(plan, totals(last, turns=sum(told)), events).unreported
 
 
 @pytest.mark.parametrize(
@@ -78,30 +92,28 @@ def test_unreported_turns_are_those_of_the_plan(
 ) -> None:
     """On an open load that keeps up, it is the number of moments between the last report and the loss, counted one by one."""
     plan = plan_of(tmp_path)
-    events = [START, FINAL_0] + ([] if at_s is None else [lost(1, at_s)])
     expected = sum(begin_s <= due_s <= end_s for due_s in due_times(plan, 1, 2))
-    assert find_losses(plan, totals(last), events).unreported == expected
+    assert unreported_of(plan, last, at_s) == expected
 
 
 def test_constant_pacing_by_hand(tmp_path: Path) -> None:
     """Five users at one turn a second have fifteen turns in the three seconds from 5 to 8."""
-    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 4}), [START, FINAL_0, lost(1, 8.0)])
-    assert losses.unreported == 15
+    assert unreported_of(plan_of(tmp_path), {0: 9, 1: 4}, 8.0) == 15
 
 
 def test_closed_load_is_bounded_by_the_shortest_think_time(tmp_path: Path) -> None:
     """Users who think at least 2 s begin at the most two turns in four seconds, and three in five."""
     text = changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["2s", "3s"]')
     plan = plan_of(tmp_path, text)
-    assert find_losses(plan, totals({0: 9, 1: 3}), [START, FINAL_0, lost(1, 8.0)]).unreported == 5 * 2
-    assert find_losses(plan, totals({0: 9, 1: 2}), [START, FINAL_0, lost(1, 8.0)]).unreported == 5 * math.ceil(5 / 2)
+    assert find_losses(plan, totals({0: 9, 1: 3}), [START, final(0), lost(1, 8.0)]).unreported == 5 * 2
+    assert find_losses(plan, totals({0: 9, 1: 2}), [START, final(0), lost(1, 8.0)]).unreported == 5 * math.ceil(5 / 2)
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_unreported_is_never_negative(tmp_path: Path, closed: bool) -> None:
     """A report whose second lies beyond the moment of the loss leaves nothing unreported, and not less than nothing."""
     text = changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["100ms", "200ms"]') if closed else BASE
-    losses = find_losses(plan_of(tmp_path, text), totals({0: 9, 1: 9}), [START, FINAL_0, lost(1, 9.3)])
+    losses = find_losses(plan_of(tmp_path, text), totals({0: 9, 1: 9}, turns=100), [START, final(0, 50), lost(1, 9.3)])
     assert losses.unreported == 0
 
 
@@ -121,10 +133,7 @@ def test_backlog_is_within_the_bound(tmp_path: Path) -> None:
             free_s = begun_s + 3.0
             before += begun_s < 5.0
             after += 5.0 <= begun_s <= 30.0
-    first_worker = len(due_times(plan, 0, 2))
-    known = totals({0: 9, 1: 4})
-    known.counts.add(Counts(scheduled=first_worker + before, started=first_worker + before, finished=first_worker + before))
-    counts = Counts(scheduled=first_worker, started=first_worker, finished=first_worker).to_json()
-    finals = [{"event": "worker_final", "report": {"worker": 0, "counts": counts}}]
+    told = len(due_times(plan, 0, 2))
+    events = [START, final(0, told), lost(1, 30.0)]
     assert after > 30
-    assert find_losses(plan, known, [START, *finals, lost(1, 30.0)]).unreported >= after
+    assert find_losses(plan, totals({0: 9, 1: 4}, turns=told + before), events).unreported >= after

@@ -126,7 +126,7 @@ def test_fewer_users_offer_a_smaller_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize("users", ["0", "-1", "1.5", "ten", "", "1e3", "10 000", "٣x", "²"])
 def test_bad_users_are_refused(tmp_path: Path, users: str) -> None:
     """Anything but a whole number from 1 is bad input, in one line that names the flag and the text."""
-    with pytest.raises(InputError, match="^--users: must be a whole number of at least 1") as caught:
+    with pytest.raises(InputError, match=r"^--users: must be a whole number of at least 1") as caught:
         plan_of(tmp_path, BASE, users=users)
     assert repr(users) in str(caught.value)
 
@@ -134,7 +134,7 @@ def test_bad_users_are_refused(tmp_path: Path, users: str) -> None:
 @pytest.mark.parametrize("seed", ["-1", "0.5", "x"])
 def test_bad_seed_is_refused(tmp_path: Path, seed: str) -> None:
     """A seed is a whole number from 0."""
-    with pytest.raises(InputError, match="^--seed: must be a whole number of at least 0"):
+    with pytest.raises(InputError, match=r"^--seed: must be a whole number of at least 0"):
         plan_of(tmp_path, BASE, seed=seed)
 
 
@@ -143,7 +143,9 @@ def test_seed_zero_is_a_seed(tmp_path: Path) -> None:
     assert plan_of(tmp_path, BASE, seed="0").scenario.seed == 0
 
 
-@pytest.mark.parametrize(("duration", "words"), [("30", "is not a duration"), ("", "is not a duration"), ("0s", "longer than 0 s")])
+@pytest.mark.parametrize(
+    ("duration", "words"), [("30", "is not a duration"), ("", "is not a duration"), ("0s", "longer than 0 s")]
+)
 def test_bad_duration_is_refused(tmp_path: Path, duration: str, words: str) -> None:
     """A duration needs a unit and a length."""
     with pytest.raises(InputError, match=f"^--duration: .*{words}"):
@@ -152,14 +154,14 @@ def test_bad_duration_is_refused(tmp_path: Path, duration: str, words: str) -> N
 
 def test_variable_is_named_when_it_was_the_variable(tmp_path: Path) -> None:
     """The error names what the user set: here the environment."""
-    with pytest.raises(InputError, match="^LOADTEST_USERS: "):
+    with pytest.raises(InputError, match=r"^LOADTEST_USERS: "):
         load_plan(write_scenario(tmp_path, BASE), overrides({}, {"LOADTEST_USERS": "none"}))
 
 
 @pytest.mark.parametrize("host", ["staging", "ftp://x", "http://x/path", "http://"])
 def test_bad_host_is_refused(tmp_path: Path, host: str) -> None:
     """A host is a scheme and an address."""
-    with pytest.raises(InputError, match="^--host: ") as caught:
+    with pytest.raises(InputError, match=r"^--host: ") as caught:
         plan_of(tmp_path, BASE, host=host)
     assert repr(host) in str(caught.value)
 
@@ -174,5 +176,5 @@ def test_only_the_override_at_fault_is_named(tmp_path: Path) -> None:
 
 def test_file_is_judged_before_the_overrides(tmp_path: Path) -> None:
     """A broken file is reported as the file's fault, whatever was overridden."""
-    with pytest.raises(InputError, match="load.users"):
+    with pytest.raises(InputError, match=r"load\.users"):
         plan_of(tmp_path, changed("users = 10", "users = 0"), users="5")

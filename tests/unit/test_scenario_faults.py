@@ -46,7 +46,12 @@ ONE_FAULT = [
     ("stage without goal", changed(DURATION, 'stages = [{ duration = "5s" }]'), "load.stages[0].to", "is missing"),
     ("closed without think time", changed(DURATION, DURATION + '\nmodel = "closed"'), "load", "needs think_time"),
     ("open with think time", changed(DURATION, DURATION + '\nthink_time = ["1s", "2s"]'), "load", "belongs to the closed"),
-    ("closed with stages", changed(DURATION, CLOSED + '\nstages = [{ duration = "5s", to = 1 }]'), "load", "belong to the open"),
+    (
+        "closed with stages",
+        changed(DURATION, CLOSED + '\nstages = [{ duration = "5s", to = 1 }]'),
+        "load",
+        "belong to the open",
+    ),
     (
         "think times the wrong way round",
         changed(DURATION, DURATION + '\nmodel = "closed"\nthink_time = ["3s", "1s"]'),
@@ -66,8 +71,18 @@ ONE_FAULT = [
     ("share as a number", BASE + "[health]\noffered = 0.99\n", "health.offered", "percent sign"),
     ("share above all", BASE + '[health]\noffered = "101%"\n', "health.offered", "less than or equal to 1"),
     ("tasks without query", BASE + "[tasks]\n", "tasks.query", "is missing"),
-    ("unknown journey", changed('"list_tasks"', '"lits_tasks"'), "mix[0].journey", "unknown journey 'lits_tasks' .*create_task"),
-    ("journey file missing", changed('name = "small"', 'name = "small"\njourneys = ["my.py"]'), "journeys[0]", "my.py: no such"),
+    (
+        "unknown journey",
+        changed('"list_tasks"', '"lits_tasks"'),
+        "mix[0].journey",
+        "unknown journey 'lits_tasks' .*create_task",
+    ),
+    (
+        "journey file missing",
+        changed('name = "small"', 'name = "small"\njourneys = ["my.py"]'),
+        "journeys[0]",
+        "my.py: no such",
+    ),
     ("bad objective", changed("p95 < 200ms", "p95 < 200"), "objectives.fast", "'200' is not a quantity"),
     ("unknown metric", changed("response_time.p95", "latency.p95"), "objectives.fast", "'latency' is no metric here"),
     (
@@ -106,7 +121,12 @@ def test_one_fault_is_one_problem(tmp_path: Path, text: str, key: str, words: st
 
 
 SHARPER = [
-    ("scaled objective without its scale", BASE + 'q = { objective = "rate >= 9/s" }\n', "objectives.q.scale_with", "is missing"),
+    (
+        "scaled objective without its scale",
+        BASE + 'q = { objective = "rate >= 9/s" }\n',
+        "objectives.q.scale_with",
+        "is missing",
+    ),
     (
         "scaled objective with an unknown key",
         BASE + 'q = { objective = "rate >= 9/s", scale_with = "users", tarqet = "x" }\n',
@@ -122,10 +142,12 @@ SHARPER = [
     ("gauge with a bad name", BASE + '[probes.postgres]\nBad-Name = "SELECT 1"\n', "probes.postgres.Bad-Name", "pattern"),
     ("endless rate", changed("users = 10", "users = 10\nrate_per_user = inf"), "load.rate_per_user", "finite"),
     ("endless weight", changed("weight = 3", "weight = inf"), "mix[0].weight", "finite"),
+    ("users as a text", changed("users = 10", 'users = "10"'), "load.users", "integer"),
+    ("seed below zero", changed('name = "small"', 'name = "small"\nseed = -1'), "seed", "greater than or equal to 0"),
     ("users as a truth value", changed("users = 10", "users = true"), "load.users", "integer"),
     (
         "gauge with the name of a metric",
-        BASE + '[probes.postgres]\nusers = "SELECT count(*) FROM users"\n',
+        BASE + '[probes.postgres]\nusers = "SELECT 1"\n',
         "probes.postgres.users",
         "metric",
     ),
@@ -236,7 +258,7 @@ def test_scenario_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pyte
 def test_unknown_scenario_lists_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error for a wrong name is the list of the right ones."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="'two' is unknown .*none"):
+    with pytest.raises(InputError, match=r"'two' is unknown .*none"):
         find_scenario("two")
     (tmp_path / "scenarios").mkdir()
     for name in ("zeta", "alpha"):

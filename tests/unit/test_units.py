@@ -27,6 +27,8 @@ from loadtests.units import significant as three_digits
         ("0.5kB", SIZE_BYTES, 500.0),
         ("50%", RATIO, 0.5),
         ("10_000/s", RATE_PER_S, 10_000.0),
+        ("10,000/s", RATE_PER_S, 10_000.0),
+        ("1,234,567.5 ms", DURATION_S, 1234.5675),
         ("1e3/s", RATE_PER_S, 1000.0),
         ("600/m", RATE_PER_S, 10.0),
         ("1000", {"": 1.0}, 1000.0),
@@ -47,13 +49,20 @@ def test_quantity_is_the_nearest_number_to_what_is_written(text: str, units: dic
     assert parse_quantity(text, units, "1") == value
 
 
-@pytest.mark.parametrize("text", ["200", "ms", "", "200 msec", "1,000ms", "200MS", "1.ms", "1 2ms", "--1ms", "0x10ms", "nanms"])
+@pytest.mark.parametrize("text", ["200", "ms", "", "200 msec", "200MS", "1.ms", "1 2ms", "--1ms", "0x10ms", "nanms", "1e999ms"])
 def test_quantity_without_a_known_unit_is_refused(text: str) -> None:
     """A bare number, an unknown unit or a broken number is refused in one line that names the text, the units, an example."""
     with pytest.raises(ValueError, match="is not a quantity in us, ms, s, m, h") as caught:
         parse_quantity(text, DURATION_S, "200ms")
     assert repr(text) in str(caught.value)
     assert "'200ms'" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1,5s", "0,5s", "1,0000s", "10,00s", "1000,000s", "1,s", ",5s", "1,,000s", "1,000,5s"])
+def test_comma_stands_between_thousands_or_nowhere(text: str) -> None:
+    """Who writes a decimal comma is told so: `1,5s` must never be read as fifteen seconds."""
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity(text, DURATION_S, "200ms")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +85,7 @@ def test_duration_adds_up_its_parts(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "30", "s", "-5s", "30 seconds", "1h,30m", "1..5s", "s30", "1d", "30S"])
 def test_duration_that_cannot_be_meant_is_refused(text: str) -> None:
     """A duration without a unit, below zero or with a word in it is refused with the text in the message."""
-    with pytest.raises(ValueError, match="is not a (duration|quantity)"):
+    with pytest.raises(ValueError, match=r"is not a (duration|quantity)"):
         parse_duration(text)
 
 

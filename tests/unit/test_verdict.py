@@ -169,7 +169,12 @@ def raising_journey(run: SyntheticRun) -> None:
 def dropped(run: SyntheticRun) -> None:
     """Ten of 108 turns were dropped at the end of the drain."""
     add_counts(run, 0, scheduled=10, dropped=10)
-    complete(run)
+    complete(run, planned_samples(run.plan)[:-10])
+
+
+def silent_users(run: SyntheticRun) -> None:
+    """Users that vanished without a trace: their turns are in nobody's count, only in the plan."""
+    complete(run, planned_samples(run.plan)[:-10])
 
 
 def lost_task(run: SyntheticRun) -> None:
@@ -189,13 +194,14 @@ def lost_task(run: SyntheticRun) -> None:
         (halted, ["complete"], "stopped 4.5 s into the load: Ctrl-C"),
         (halted_before, ["complete", "users", "lateness", "offered"], "stopped before the load: a worker died"),
         (never_started, ["complete", "users", "lateness", "offered"], "the load never started"),
-        (lost_worker, ["workers"], "worker-2 stopped answering 7.0 s into the load"),
+        (lost_worker, ["workers", "offered"], "worker-2 stopped answering 7.0 s into the load"),
         (missing_snapshot, ["snapshots"], "2"),
         (imbalance, ["ledger"], "ok: the windows hold"),
         (late, ["lateness"], "60"),
         (few_users, ["users"], "5"),
         (raising_journey, ["journeys"], "1"),
-        (dropped, ["offered"], "of 118"),
+        (dropped, ["offered"], "98 of 108"),
+        (silent_users, ["offered"], "98 of 108"),
         (lost_task, ["ledger"], "does not know 1 of the tasks"),
     ],
 )
@@ -231,7 +237,9 @@ def test_lateness_at_the_limit_is_believed(tmp_path: Path) -> None:
 
 def test_notes_of_the_plan_reach_the_verdict(tmp_path: Path) -> None:
     """What a reader must know about the plan stands in the verdict."""
-    text = changed('"rate >= 90% of 12/s"', '{ objective = "rate >= 90% of 12/s", scale_with = "users", target = "twelve" }', TEXT)
+    text = changed(
+        '"rate >= 90% of 12/s"', '{ objective = "rate >= 90% of 12/s", scale_with = "users", target = "twelve" }', TEXT
+    )
     verdict = complete(SyntheticRun.create(tmp_path, text, users="3")).verdict()
     assert len(verdict.notes) == 1
     assert verdict.to_json()["notes"] == list(verdict.notes)
@@ -250,14 +258,13 @@ def test_verdict_recomputed_is_the_same(tmp_path: Path) -> None:
 
 
 def test_report_writes_every_file_of_the_contract(tmp_path: Path) -> None:
-    """The folder holds what the design promises, no draft is left, and `latest` points to it."""
+    """The folder holds what the design promises, and no draft is left."""
     run = complete(run_of(tmp_path))
     write_report(run.folder)
     names = {path.name for path in run.folder.path.iterdir()}
     derived = {"ledger.json", "summary.json", "verdict.json", "report.html", "junit.xml", "hdr", "logs"}
     assert derived | {"manifest.json", "windows.jsonl", "events.jsonl"} <= names
     assert not [name for name in names if name.startswith(".")]
-    assert (run.folder.path.parent / "latest").resolve() == run.folder.path.resolve()
     for name in ("ledger.json", "summary.json", "verdict.json"):
         assert read_json(run.folder.file(name))["version"] == 1
 

@@ -61,6 +61,8 @@ class Session:
         self._recorder = recorder
         self._request_event = request_event
         self._due: float | None = None
+        self.last_name = ""
+        """Name of the last request."""
         self.authorization: str | None = None
         """Value of the Authorization header, or None."""
 
@@ -88,6 +90,7 @@ class Session:
         planned: bool = True,
     ) -> Reply:
         """Send, wait and record. Failures are recorded and returned, never raised; an abandoned request is re-raised."""
+        self.last_name = name
         sent = time.perf_counter()
         due, self._due = self._due or sent, None
         self._recorder.sent(planned)
