@@ -165,5 +165,6 @@ def _servers(options: argparse.Namespace) -> int:
     if not command:
         raise InputError("servers: give a command after --")
     with TemporaryDirectory(prefix="loadtest-logs-") as logs, ProcessManager(Path(logs)) as processes:
+        processes.guardian.remove(Path(logs))
         stack = EmbeddedStack(processes, options.definition, options.servers, None).up(1, {}, services=False)
         return processes.attend(command, env=stack.env, cwd=options.cwd)

@@ -102,9 +102,9 @@ class Command:
         shutil.rmtree(self.state, ignore_errors=True)
 
     def left_behind(self, within_s: float = 0.0) -> list[str]:
-        """Command lines of its processes that are still there after `within_s`."""
+        """Names of its processes that are still there after `within_s`."""
         deadline = time.monotonic() + within_s
-        while (found := [" ".join(one.cmdline()) for one in self.processes()]) and time.monotonic() < deadline:
+        while (found := [one.name() for one in self.processes()]) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
@@ -114,7 +114,9 @@ class Command:
         for process in psutil.process_iter():
             try:
                 line = " ".join(process.cmdline())
-                mine = str(self.state) in line or process.environ().get("E2E_MARKER") == self.marker
+                marked = process.environ().get("E2E_MARKER") == self.marker
+                mine = marked or str(self.state) in line or process.cwd().startswith(str(self.state))
+                process.name()  # psutil keeps it, also when the process is gone
                 if mine and process.pid != self.process.pid and containing in line and process.status() != "zombie":
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):

@@ -34,7 +34,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with ProcessManager(tmp_path_factory.mktemp("stack-logs")) as processes:
         stack = EmbeddedStack(processes, ROOT / "backend" / "stack.toml", "wheels", None).up(200, {})
         assert stack.host is not None
-        yield Target(stack.host, dict(stack.env), stack)
+        yield Target(stack.host, dict(stack.secrets), stack)
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,15 @@
 
 import resource
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import loadtest, run
+from loadtests.scenario.load import load_plan
+from loadtests.store.folder import RunFolder
+from loadtests.store.manifest import write_manifest
+from tests.e2e.command import Command, loadtest, run
 from tests.e2e.conftest import Target
 
 NOBODY_THERE = "http://127.0.0.1:9"
@@ -21,6 +25,8 @@ NOBODY_THERE = "http://127.0.0.1:9"
         (("phase5", "--users", "many"), "--users: must be a whole number of at least 1 (got 'many')"),
         (("phase5", "--duration", "30"), "--duration: '30' is not a duration (write e.g. '30s', '500ms' or '1h30m')"),
         (("phase5", "--host", "localhost:8000"), "--host: string should match pattern"),
+        (("phase5", "--host", "http://127.0.0.1:abc"), "--host: the port must be a number from 0 to 65535"),
+        (("phase5", "--host", "http://me:secret@127.0.0.1"), "--host: string should match pattern"),
         (("phase5", "--workers", "0"), "--workers: must be at least 1 (got 0)"),
         (("phase5", "--stack", "none"), "--stack none: give --host, or target.host in the scenario"),
         (("phase5", "--stack", "embedded", "--host", NOBODY_THERE), "--stack embedded: the target is"),
@@ -44,6 +50,15 @@ def test_unreachable_host(out: Path) -> None:
         f"loadtest: target {NOBODY_THERE}: cannot be reached: Connection refused\n",
     )
     assert not out.exists()
+
+
+def test_bad_database_address(out: Path) -> None:
+    """A database address that cannot be understood is refused without repeating the password that is in it."""
+    env = {"LOADTEST_DSN": "postgresql+asyncpg://me:sekrit@127.0.0.1/db"}
+    finished = run("smoke", "--host", NOBODY_THERE, out=out, env=env).finish()
+    assert finished.code == 2
+    assert finished.errors.startswith("loadtest: LOADTEST_DSN: not an address of PostgreSQL")
+    assert "sekrit" not in finished.errors + finished.output
 
 
 def test_wrong_key(target: Target, out: Path) -> None:
@@ -163,3 +178,61 @@ def test_validate_reports_all_errors_of_one_file(tmp_path: Path, out: Path) -> N
     finished = loadtest("validate", str(file), out=out)
     keys = [line.removeprefix(f"{file}: ").split(":")[0] for line in finished.output.strip().splitlines()]
     assert sorted(keys) == ["load.duration", "load.users", "mix[0].journey", "name", "objectives.a"]
+
+
+def test_journeys_of_one_file_are_not_known_to_the_next(tmp_path: Path, out: Path) -> None:
+    """Each file is judged by itself, and a journey file that exits is an error of its scenario, not the end of the command."""
+    (tmp_path / "mine.py").write_text(
+        "from loadtests.traffic.journeys import Person, journey\n\n"
+        '@journey(requests=["x"])\ndef mine(person: Person) -> None:\n    pass\n'
+    )
+    (tmp_path / "exits.py").write_text("raise SystemExit(0)\n")
+    mine = {**PARTS, "mix": '[[mix]]\njourney = "mine"'}
+    (tmp_path / "a.toml").write_text("\n".join({**mine, "name": 'name = "a"\njourneys = ["mine.py"]'}.values()))
+    (tmp_path / "b.toml").write_text("\n".join(mine.values()))
+    (tmp_path / "c.toml").write_text("\n".join({**PARTS, "name": 'name = "c"\njourneys = ["exits.py"]'}.values()))
+    finished = loadtest("validate", *(str(tmp_path / f"{name}.toml") for name in "cab"), out=out)
+    assert finished.code == 2
+    assert [line.split(": ")[0][-6:] for line in finished.output.strip().splitlines()] == ["c.toml", "b.toml"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("windows.jsonl", "[1]\n", "a file is damaged"),
+        ("events.jsonl", "{}\n", "a file is damaged"),
+        ("events.jsonl", "{\n{}\n", "events.jsonl:1: damaged"),
+        ("manifest.json", '{"version": 9}', "is of version 9, this harness reads version 1"),
+        ("manifest.json", '{"version": 1}', "a file is damaged"),
+    ],
+)
+def test_damaged_folder(file: str, text: str, says: str, tmp_path: Path, out: Path) -> None:
+    """A folder whose files are not what a run writes gives one line and exit code 3, not a verdict."""
+    scenario = tmp_path / "small.toml"
+    scenario.write_text("\n".join(PARTS.values()))
+    plan = load_plan(scenario)
+    write_manifest(RunFolder(tmp_path), plan.to_json(), plan.hash, {"workers": 1, "stack": "none", "host": "http://h"})
+    (tmp_path / file).write_text(text)
+    finished = loadtest("verdict", str(tmp_path), out=out)
+    assert finished.code == 3
+    (line,) = finished.errors.strip().splitlines()
+    assert says in line
+
+
+def test_servers_gives_the_commands_exit_code(out: Path) -> None:
+    """`loadtest servers` ends as its command did, and its servers end with it."""
+    command = Command(out, ("servers", "--", "sh", "-c", 'test -n "$DATABASE_URL" && exit 7')).start()
+    assert command.finish().code == 7
+    assert command.left_behind(within_s=2.0) == []
+
+
+def test_servers_takes_its_command_along(out: Path) -> None:
+    """When `loadtest servers` is killed, its command does not go on without its servers."""
+    command = Command(out, ("servers", "--", "sleep", "300")).start()
+    deadline = time.monotonic() + 30
+    while not command.processes("sleep 300") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert command.processes("sleep 300")
+    command.process.kill()
+    command.process.wait()
+    assert command.left_behind(within_s=20.0) == []

@@ -60,16 +60,31 @@ def test_interrupt_while_the_stack_starts(out: Path) -> None:
     assert command.left_behind(within_s=2.0) == []
 
 
+def test_interrupt_while_the_workers_connect(target: Target, out: Path) -> None:
+    """Ctrl-C between the start of the processes and the start of the load: exit code 130, one line, no verdict."""
+    command = run(HOSTED, "--users", "10", "--duration", "60s", "--host", target.host, out=out, env=target.env)
+    deadline = time.monotonic() + 20
+    while not list(out.glob("*/logs/worker-1.log")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    command.process.send_signal(signal.SIGINT)
+    finished = command.finish(timeout_s=30)
+    assert finished.code == 130, finished.output + finished.errors
+    assert "PASS" not in finished.output
+    assert command.left_behind(within_s=2.0) == []
+
+
 def test_nothing_survives_the_kill_of_the_command(out: Path) -> None:
     """`kill -9` of the command itself: within seconds neither stack nor workers nor their data are left."""
     command = run("smoke", "--duration", "30s", out=out)
     command.wait_for_window(1)
     for part in ("postgres", "valkey", "granian", "app.workers.relay", "celery", "--master", "--worker", "guardian"):
         assert command.processes(part), part
+    before = _shared_memory()
     command.process.kill()
     command.process.wait()
-    assert command.left_behind(within_s=15.0) == []
+    assert command.left_behind(within_s=20.0) == []
     assert list(command.state.glob("*")) == []
+    assert len(_shared_memory()) < len(before), "PostgreSQL left its shared memory behind"
 
 
 def test_slow_list_fails_its_objective(out: Path) -> None:
@@ -106,6 +121,10 @@ def test_stall_shows_in_response_time(target: Target, out: Path) -> None:
     # From the send, only one request of each user met the stall: 30 of about 330, and the rest were quick.
     assert total["service_time_ms"]["p90"] < 100
     assert finished.json("ledger.json")["balanced"]
+
+
+def _shared_memory() -> set[str]:
+    return {file.name for file in Path("/dev/shm").glob("PostgreSQL.*")}
 
 
 def _children(pid: int) -> list["psutil.Process"]:
