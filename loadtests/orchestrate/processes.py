@@ -109,10 +109,17 @@ class ProcessManager:
         return managed
 
     def run(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, user: str | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path | None = None,
+        user: str | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Start a process and wait for its end. Raises NotReadyError unless it ends with 0."""
-        managed = self.start(name, command, env=env, cwd=cwd, user=user)
+        managed = self.start(name, command, env=env, cwd=cwd, user=user, stop_signal=stop_signal)
         while managed.alive:
             self.pause()
         self._forget(managed)

@@ -49,6 +49,7 @@ def test_interrupt_drains_and_marks_the_run(target: Target, out: Path) -> None:
 
 def test_interrupt_while_the_stack_starts(out: Path) -> None:
     """Ctrl-C before the load: exit code 130, one line, and the half-started stack is gone."""
+    before = _shared_memory()
     command = run("phase5", "--users", "10", out=out)
     deadline = time.monotonic() + 20
     while not command.processes("postgres") and time.monotonic() < deadline:
@@ -58,6 +59,7 @@ def test_interrupt_while_the_stack_starts(out: Path) -> None:
     assert finished.code == 130
     assert finished.errors.strip() == "loadtest: interrupted before the load started; everything was stopped"
     assert command.left_behind(within_s=2.0) == []
+    assert _shared_memory() <= before, "PostgreSQL left its shared memory behind"
 
 
 def test_interrupt_while_the_workers_connect(target: Target, out: Path) -> None:
