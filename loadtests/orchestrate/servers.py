@@ -70,7 +70,7 @@ def start_postgres(processes: ProcessManager, state: Path, source: Source, datab
     env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "loadtest", "--pwfile", str(password_file)]
     initdb += ["-A", "scram-sha-256", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
-    # A bootstrapping PostgreSQL that is interrupted leaves its shared memory behind; it is done in a second, so it is waited for.
+    # A bootstrapping PostgreSQL that is interrupted leaves its shared memory behind; it takes a second, so it is waited for.
     processes.run("initdb", initdb, env=env, cwd=state, user=user, stop_signal=signal.SIGCONT)
     port = processes.ports.choose(POSTGRES_PORT)
     address = f"postgresql://loadtest:{password}@127.0.0.1:{port}"
