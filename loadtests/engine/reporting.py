@@ -6,6 +6,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -29,6 +30,15 @@ FAREWELL_S = 10.0
 FAREWELL_INTERVAL_S = 0.5
 
 
+@dataclass
+class _Report:
+    """A snapshot that the master may not have yet."""
+
+    message: dict[str, Any]
+    sent_s: float
+    """When it was sent last, on the monotonic clock."""
+
+
 class Reporter:
     """Binds one worker's runner to its crew."""
 
@@ -37,7 +47,7 @@ class Reporter:
         self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
         self._process = psutil.Process()
         self._crew: Crew | None = None
-        self._unacknowledged: deque[tuple[dict[str, Any], float]] = deque()
+        self._unacknowledged: deque[_Report] = deque()
         self._window = -1
         self._lag_us = 0
         self._booked = False
@@ -84,7 +94,7 @@ class Reporter:
 
     def _on_received(self, data: dict[str, Any]) -> None:
         self._booked = data["final"]
-        while self._unacknowledged and self._unacknowledged[0][0]["number"] <= data["number"]:
+        while self._unacknowledged and self._unacknowledged[0].message["number"] <= data["number"]:
             self._unacknowledged.popleft()
 
     def _on_halt(self, data: dict[str, Any]) -> None:
@@ -119,16 +129,17 @@ class Reporter:
         # The second that has just ended; a worker that slept through some puts them all into the last.
         self._window = max(self._window + 1, int(crew.clock.now()) - 1)
         message = crew.recorder.take(self._window, self._gauges(crew))
-        self._unacknowledged.append((message, time.monotonic()))
+        self._unacknowledged.append(_Report(message, time.monotonic()))
         self._send(messages.SNAPSHOT, message)
         self._repeat(RESEND_AFTER_S)
 
     def _repeat(self, older_than_s: float) -> None:
         now = time.monotonic()
-        for index, (message, sent) in enumerate(self._unacknowledged):
-            if now - sent >= older_than_s:
-                self._unacknowledged[index] = (message, now)
-                self._send(messages.SNAPSHOT, message)
+        # A copy, for while one is sent the master may acknowledge others.
+        for report in list(self._unacknowledged):
+            if now - report.sent_s >= older_than_s:
+                report.sent_s = now
+                self._send(messages.SNAPSHOT, report.message)
 
     def _gauges(self, crew: Crew) -> Gauges:
         lag, self._lag_us = self._lag_us, 0

@@ -1,0 +1,58 @@
+"""Reports of a worker over a lossy channel arrive in the end. In a process of its own, for importing Locust patches a process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import json, random, types
+import gevent
+from locust.env import Environment
+from loadtests.engine import messages, reporting
+from loadtests.engine.recorder import Recorder
+
+reporting.RESEND_AFTER_S = reporting.FAREWELL_INTERVAL_S = 0.05
+taken, finals, handlers, luck = [], [], {}, random.Random(4)
+
+class LossyRunner:
+    # Loses two of three messages; acknowledges what it has without a gap, while the worker is still sending.
+    def register_message(self, kind, handler):
+        handlers[kind] = handler
+
+    def send_message(self, kind, data):
+        if luck.random() < 2 / 3:
+            return
+        gevent.sleep(0)
+        if kind == messages.SNAPSHOT and data["number"] == len(taken):
+            taken.append(data["number"])
+        if kind == messages.FINAL and len(taken) == data["snapshots"]:
+            finals.append(data)
+        answer = {"number": len(taken) - 1, "final": bool(finals)}
+        handlers[messages.RECEIVED](msg=types.SimpleNamespace(data=answer), environment=None)
+
+reporter = reporting.Reporter(Environment(), LossyRunner())
+crew = types.SimpleNamespace(
+    worker=0, active=1, size=1, stream_digest=7, recorder=Recorder(0), clock=types.SimpleNamespace(now=lambda: 0.0)
+)
+reporter._crew = crew
+for _ in range(20):
+    reporter._snapshot(crew)
+    gevent.sleep(0.01)
+reporter._finish(crew)
+print(json.dumps({"taken": taken, "finals": len(finals), "kept": len(reporter._unacknowledged)}))
+"""
+
+
+def test_reports_heal(tmp_path: Path) -> None:
+    """Two of three messages are lost, and the master's answers come while the worker sends: nothing is missing at the end."""
+    (tmp_path / "worker.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "worker.py")]
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["taken"] == list(range(21))
+    assert result["finals"] >= 1
+    assert result["kept"] == 0
