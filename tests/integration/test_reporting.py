@@ -1,4 +1,4 @@
-"""Reports of a worker over a lossy channel arrive in the end. In a process of its own, for importing Locust patches a process."""
+"""Reports of a worker over a lossy channel arrive in the end. In a process of its own, for importing Locust patches it."""
 
 import json
 import subprocess
