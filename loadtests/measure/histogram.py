@@ -89,7 +89,7 @@ class Histogram:
         return encoded.decode("ascii")
 
     def to_json(self) -> dict[str, Any]:
-        """A compact, exact form; about 100 bytes and three more a distinct value."""
+        """A compact, exact form; its size grows with the number of distinct values."""
         if not self.count:
             return {"n": 0}
         return {

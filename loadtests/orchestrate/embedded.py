@@ -101,6 +101,13 @@ class EmbeddedStack:
         if api_port is not None and not port_is_free(api_port):
             processes.ports.choose(api_port, required=True)  # says so, before anything is started
 
+    @property
+    def parts(self) -> list[str]:
+        """Names of what `up` starts, in order."""
+        wanted = self._definition.servers
+        servers = [*(["postgres"] if wanted.postgres is not None else []), *(["redis"] if wanted.redis else [])]
+        return [*servers, *(service.name for service in self._definition.services)]
+
     def up(self, users: int, tunables: Mapping[str, str], services: bool = True) -> Stack:
         """Start servers, prepare them, start services; returns when all are ready.
 

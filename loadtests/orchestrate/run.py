@@ -133,9 +133,9 @@ class Run:
         if not self._embedded:
             known = {name: os.environ[name] for name in (settings.JWT_SECRET, settings.DSN) if os.environ.get(name)}
             return Stack(scenario.target.host, known)
-        progress.status("stack: embedded; starting PostgreSQL, Valkey, API, relay and Celery worker")
         definition = Path(scenario.stack.definition)
         stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
+        progress.status(f"stack: embedded; starting {', '.join(stack.parts)}")
         started = time.monotonic()
         up = stack.up(scenario.load.users, scenario.stack.env)
         if up.host is None:
