@@ -6,6 +6,9 @@ from pathlib import Path
 
 import psutil
 
+from loadtests.measure.histogram import Histogram
+from loadtests.report.evidence import Evidence
+from loadtests.store.folder import RunFolder
 from tests.e2e.command import run
 from tests.e2e.conftest import HOSTED, Target
 
@@ -120,9 +123,17 @@ def test_stall_shows_in_response_time(target: Target, out: Path) -> None:
     # 3 of 12 s were frozen and a user asks once a second: a wait of w < 3 s is exceeded by (3 - w) / 12 of all requests.
     assert total["response_time_ms"]["p99"] > 2000
     assert total["response_time_ms"]["p90"] > 800
-    # From the send, only one request of each user met the stall: 30 of about 330, and the rest were quick.
-    assert total["service_time_ms"]["p90"] < 100
+    # A user has one request in flight, so from the send at most 30 took longer than 1 s. From due, so did every turn of the
+    # freeze's first two seconds: about 60. How long the others took is the machine's business, not this test's.
+    series = Evidence.of(RunFolder(finished.folder)).total
+    assert _longer_than_1s(series.service_time) <= 30
+    assert _longer_than_1s(series.response_time) >= 50
     assert finished.json("ledger.json")["balanced"]
+
+
+def _longer_than_1s(histogram: Histogram) -> int:
+    steps = histogram._hdr.get_recorded_iterator()
+    return sum(step.count_added_in_this_iter_step for step in steps if step.value_iterated_to > 1_000_000)
 
 
 def _shared_memory() -> set[str]:
