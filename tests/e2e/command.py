@@ -101,10 +101,10 @@ class Command:
         self.process.wait()
         shutil.rmtree(self.state, ignore_errors=True)
 
-    def left_behind(self, within_s: float = 0.0) -> list[str]:
-        """Names of its processes that are still there after `within_s`."""
+    def left_behind(self, within_s: float = 0.0) -> list[int]:
+        """Process ids of what is still there of it after `within_s`."""
         deadline = time.monotonic() + within_s
-        while (found := [one.name() for one in self.processes()]) and time.monotonic() < deadline:
+        while (found := [one.pid for one in self.processes()]) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
@@ -116,7 +116,6 @@ class Command:
                 line = " ".join(process.cmdline())
                 marked = process.environ().get("E2E_MARKER") == self.marker
                 mine = marked or str(self.state) in line or process.cwd().startswith(str(self.state))
-                process.name()  # psutil keeps it, also when the process is gone
                 if mine and process.pid != self.process.pid and containing in line and process.status() != "zombie":
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
