@@ -7,11 +7,16 @@ from pathlib import Path
 
 import gevent
 from gevent.lock import BoundedSemaphore
+from locust import User
 from locust.env import Environment
 
 from loadtests import settings
 from loadtests.engine.arrivals import RunClock
-from loadtests.engine.http.session import Abandoned
+from loadtests.engine.http.client import Abandoned, Options
+from loadtests.engine.http.connection import Limits
+from loadtests.engine.http.origin import Network
+from loadtests.engine.http.session import Session
+from loadtests.engine.locust_stats import LocustStats
 from loadtests.engine.recorder import Recorder
 from loadtests.pacing.shard import shard
 from loadtests.pacing.stream import DIGEST_MODULUS
@@ -25,7 +30,7 @@ LOGINS_AT_ONCE = 20
 class Crew:
     """One worker's part of a run. `when_ready` and `when_done` are called once, when all its users are."""
 
-    def __init__(self, plan: Plan, host: str, worker: int, workers: int) -> None:
+    def __init__(self, plan: Plan, host: str, worker: int, workers: int, listeners: LocustStats) -> None:
         for file in plan.scenario.journeys:
             journeys.load_file(Path(file))
         self.plan, self.host, self.worker = plan, host, worker
@@ -33,6 +38,10 @@ class Crew:
         self.payloads = task_payloads(plan.scenario.seed)
         self.clock = RunClock()
         self.recorder = Recorder(worker)
+        self.network = Network()
+        timeout_s = plan.scenario.target.timeout
+        self._listeners = listeners
+        self._options = Options(Limits(timeout_s, timeout_s, timeout_s, timeout_s))
         self.secret = os.environ.get(settings.JWT_SECRET, "")
         self.logins = BoundedSemaphore(LOGINS_AT_ONCE)
         self.size = len(shard(plan.scenario.load.users, worker, workers))
@@ -44,6 +53,10 @@ class Crew:
         self._numbers = iter(shard(plan.scenario.load.users, worker, workers))
         self._busy: set[gevent.Greenlet] = set()
         self._ready = self._gone = 0
+
+    def new_session(self, user: User) -> Session:
+        """The connections of one user."""
+        return Session(self.host, self.recorder, self._listeners, self.network, self._options, user)
 
     def enrol(self) -> int | None:
         """The next user's number; None when Locust spawned more users than the shard has."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from loadtests.engine.http.failures import Failure
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
@@ -13,9 +14,12 @@ class Recorder:
     def __init__(self, worker: int) -> None:
         self._worker = worker
         self._next_number = 0
-        self._series: dict[str, Series] = {}
+        self.series: dict[str, Series] = {}
+        """Since the last snapshot, by request name."""
         self._lateness = Histogram()
         self._accepted: list[Accepted] = []
+        self.methods: dict[str, str] = {}
+        """HTTP method of the first request of each name."""
         self.counts = Counts()
         """Since the last snapshot; users count their turns here."""
         self.total_counts = Counts()
@@ -28,23 +32,25 @@ class Recorder:
         """Snapshots taken so far."""
         return self._next_number
 
-    def sent(self, planned: bool = True) -> None:
+    def sent(self, planned: bool) -> None:
         """A request goes out; `planned` unless no turn asked for it."""
         self.counts.sent += 1
         self.counts.unplanned += not planned
         self.in_flight += 1
 
-    def done(self, name: str, response_us: int, service_us: int, received: int, failure: str | None) -> None:
+    def done(self, method: str, name: str, response_us: int, service_us: int, received: int, failed: Failure | None) -> None:
         """A request that was `sent` has ended."""
         self.in_flight -= 1
-        if failure is None:
+        series = self.series.get(name)
+        if series is None:
+            series = self.series[name] = Series()
+            self.methods[name] = method
+        if failed is None:
             self.total_ok += 1
+            series.record(response_us, service_us, received)
         else:
             self.total_failed += 1
-        series = self._series.get(name)
-        if series is None:
-            series = self._series[name] = Series()
-        series.record(response_us, service_us, received, failure)
+            series.record(response_us, service_us, received, failed.kind)
 
     def late(self, lateness_us: int) -> None:
         """How late the generator began a turn whose user was free."""
@@ -64,13 +70,13 @@ class Recorder:
             counts=self.counts,
             gauges=gauges,
             lateness=self._lateness,
-            series=self._series,
+            series=self.series,
             accepted=self._accepted,
         ).to_json()
         self._next_number += 1
         self.total_counts.add(self.counts)
         self.counts, self._accepted = Counts(), []
         self._lateness.clear()
-        for series in self._series.values():
+        for series in self.series.values():
             series.clear()
         return message

@@ -17,6 +17,7 @@ from locust.runners import Runner
 
 from loadtests.engine import messages
 from loadtests.engine.crew import Crew, set_crew
+from loadtests.engine.locust_stats import stats_of
 from loadtests.measure.snapshot import Gauges
 from loadtests.scenario.plan import Plan
 
@@ -44,12 +45,13 @@ class Reporter:
 
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self._environment, self._runner = environment, runner
+        self._stats = stats_of(environment)
         self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
         self._process = psutil.Process()
         self._crew: Crew | None = None
         self._unacknowledged: deque[_Report] = deque()
         self._window = -1
-        self._lag_us = 0
+        self._lag_us = self._opened = 0
         self._booked = False
         """Whether the master has this worker's totals."""
         for kind, handler in (
@@ -74,10 +76,10 @@ class Reporter:
         return listener
 
     def _on_plan(self, data: dict[str, Any]) -> None:
-        crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"])
+        crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"], self._stats)
         crew.when_ready = lambda: self._send(messages.READY, {"name": self._name, "users": crew.size, "trouble": crew.trouble})
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
-        self._crew, self._window, self._booked = crew, -1, False
+        self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
         self._unacknowledged.clear()
         set_crew(self._environment, crew)
         if not crew.size:  # more workers than users: nobody will call
@@ -128,6 +130,11 @@ class Reporter:
     def _snapshot(self, crew: Crew) -> None:
         # The second that has just ended; a worker that slept through some puts them all into the last.
         self._window = max(self._window + 1, int(crew.clock.now()) - 1)
+        for name, series in crew.recorder.series.items():
+            if series.requests:
+                self._stats.add_series(crew.recorder.methods[name], name, series)
+        opened = crew.network.sockets.opened
+        crew.recorder.counts.connections, self._opened = opened - self._opened, opened
         message = crew.recorder.take(self._window, self._gauges(crew))
         self._unacknowledged.append(_Report(message, time.monotonic()))
         self._send(messages.SNAPSHOT, message)
@@ -148,6 +155,7 @@ class Reporter:
             in_flight=crew.recorder.in_flight,
             cpu=self._process.cpu_percent() / 100,
             loop_lag_us=lag,
+            sockets=crew.network.sockets.open,
             rss_bytes=self._process.memory_info().rss,
         )
 

@@ -10,11 +10,14 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from loadtests.engine.crew import crew_of
-from loadtests.engine.http.session import JSON_HEADERS, Abandoned, Session
+from loadtests.engine.http.client import Abandoned
+from loadtests.engine.http.response import Response
+from loadtests.engine.http.session import Session
 from loadtests.measure.snapshot import Accepted
 from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns, user_rng
 from loadtests.traffic import tokens
 from loadtests.traffic.journeys import Client
+from loadtests.traffic.prepared import JSON_HEADERS
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -41,8 +44,7 @@ class SimulatedUser(User):
             raise StopUser
         self.number = number
         self._digest = StreamDigest(number)
-        target = self._crew.plan.scenario.target
-        self._session = Session(self._crew.host, target.timeout, self._crew.recorder, self.environment.events.request)
+        self._session = self._crew.new_session(self)
         with self._crew.logins:
             try:
                 trouble = self._log_in()
@@ -65,6 +67,7 @@ class SimulatedUser(User):
                         break
             crew.clock.wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
         finally:
+            self._session.close()
             crew.leave(self._digest.value())
         raise StopUser
 
@@ -129,6 +132,7 @@ class SimulatedUser(User):
             recorder.counts.journey_errors += 1
             log.exception("user %d: the journey raised", self.number)
         finally:
+            self._session.settle()
             crew.idle()
             recorder.counts.finished += 1
 
@@ -164,11 +168,12 @@ class SimulatedUser(User):
 
     def _authenticate(self, path: str, body: bytes) -> str | None:
         """Log in or refresh; the kind of failure, or None."""
-        reply = self._session.request("POST", path, name=tokens.AUTH_SERIES, body=body, headers=JSON_HEADERS, planned=False)
+        series = tokens.AUTH_SERIES
+        reply: Response = self._session.request("POST", path, series, data=body, headers=JSON_HEADERS, planned=False)
         if not reply.ok:
-            return reply.failure
+            return reply.failure_kind
         try:
-            self._use(tokens.from_login(reply.content))
+            self._use(tokens.from_login(reply.content or b""))
         except ValueError as error:
             return str(error)
         return None

@@ -27,6 +27,8 @@ class Counts:
     sent: int = 0
     unplanned: int = 0
     """Requests that no turn asked for: logins and token refreshes."""
+    connections: int = 0
+    """Connections that were opened; a user that keeps its own opens one."""
     journey_errors: int = 0
     """Turns whose journey raised an exception of its own."""
 
@@ -61,6 +63,8 @@ class Gauges:
     """Share of one core used during the interval."""
     loop_lag_us: int = 0
     """Longest time the event loop overslept during the interval."""
+    sockets: int = 0
+    """Open connections."""
     rss_bytes: int = 0
 
     def to_json(self) -> dict[str, float]:

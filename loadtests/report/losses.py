@@ -52,14 +52,17 @@ def _unreported(plan: Plan, totals: Totals, missing: Sequence[int], workers: int
     """Turns that lost workers can have begun after their last reports.
 
     Open load: those that the plan has for their users until the loss, less those that they reported (users of a slow target are
-    behind the plan, and may have caught up). Closed load: as many as the shortest think time permits since the last report.
+    behind the plan, and may have caught up). Closed load: as many as the shortest think time permits since the last report, or,
+    without a think time, the fastest answer of the run.
     """
     lost_at = {event["worker"]: event["at_s"] for event in events if event["event"] == "worker_lost"}
     until_s = {worker: lost_at.get(worker) or plan.scenario.load.total_s for worker in missing}
     load, users = plan.load, plan.scenario.load.users
     if isinstance(load, ClosedLoad):
         silent_s = {one: until_s[one] - (totals.last[one][0] + 1 if one in totals.last else 0) for one in missing}
-        return sum(len(shard(users, one, workers)) * max(0, math.ceil(silent_s[one] / load.think_min_s)) for one in missing)
+        fastest_us = min((series.service_time.min_us or 1 for series in totals.series.values()), default=1)
+        turn_s = load.think_min_s or fastest_us / 1e6
+        return sum(len(shard(users, one, workers)) * max(0, math.ceil(silent_s[one] / turn_s)) for one in missing)
     planned = 0
     for worker in missing:
         for user in shard(users, worker, workers):

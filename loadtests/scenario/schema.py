@@ -143,8 +143,8 @@ class Load(Table):
             raise ValueError("stages belong to the open model")
         if self.model == "open" and self.think_time is not None:
             raise ValueError("think_time belongs to the closed model")
-        if self.think_time is not None and not 0 < self.think_time[0] <= self.think_time[1]:
-            raise ValueError("think_time is [shortest, longest], both longer than 0 s")
+        if self.think_time is not None and not 0 <= self.think_time[0] <= self.think_time[1]:
+            raise ValueError("think_time is [shortest, longest]")
         return self
 
     @property

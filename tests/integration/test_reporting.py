@@ -11,6 +11,7 @@ import json, random, types
 import gevent
 from locust.env import Environment
 from loadtests.engine import messages, reporting
+from loadtests.engine.http.origin import Network
 from loadtests.engine.recorder import Recorder
 
 reporting.RESEND_AFTER_S = reporting.FAREWELL_INTERVAL_S = 0.05
@@ -34,7 +35,8 @@ class LossyRunner:
 
 reporter = reporting.Reporter(Environment(), LossyRunner())
 crew = types.SimpleNamespace(
-    worker=0, active=1, size=1, stream_digest=7, recorder=Recorder(0), clock=types.SimpleNamespace(now=lambda: 0.0)
+    worker=0, active=1, size=1, stream_digest=7, recorder=Recorder(0), network=Network(),
+    clock=types.SimpleNamespace(now=lambda: 0.0),
 )
 reporter._crew = crew
 for _ in range(20):

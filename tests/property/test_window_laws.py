@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtests.engine.http.failures import Failure
 from loadtests.engine.recorder import Recorder
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
@@ -141,13 +142,13 @@ def test_recorder_totals_equal_its_snapshots(actions: list[str]) -> None:
             case "ok" | "failed" | "auth":
                 recorder.counts.scheduled += action != "auth"
                 recorder.sent(planned=action != "auth")
-                recorder.done(action, step, step, 1, "timeout" if action == "failed" else None)
+                recorder.done("GET", action, step, step, 1, Failure("reset") if action == "failed" else None)
             case "late":
                 recorder.late(step)
             case "accept":
                 recorder.accepted(Accepted(str(step), 0, step, step))
             case "sent":
-                recorder.sent()
+                recorder.sent(True)
             case _:
                 told.append(Snapshot.from_json(recorder.take(step, Gauges())))
     summed = Counts()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from loadtests.engine.http.failures import Failure
 from loadtests.engine.recorder import Recorder
 from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
 from loadtests.measure.window import Window, WindowMerger
@@ -209,7 +210,8 @@ def record(recorder: Recorder, sample: Sample) -> None:
         recorder.counts.started += 1
         recorder.late(sample.lateness_us)
     recorder.sent(planned=sample.planned)
-    recorder.done(sample.name, sample.response_us, sample.service_us, 100, sample.failure)
+    failed = None if sample.failure is None else Failure(sample.failure)
+    recorder.done("GET", sample.name, sample.response_us, sample.service_us, 100, failed)
     if sample.name == "create_task" and sample.failure is None:
         recorder.accepted(Accepted(task_id(sample), sample.user, sample.due_s, sample.due_s + sample.response_us / 1e6))
     if sample.planned:

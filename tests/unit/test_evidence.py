@@ -182,7 +182,7 @@ def test_finished_and_lost_run_side_by_side(tmp_path: Path) -> None:
     run.start()
     samples = planned_samples(run.plan)
     waiting = next(sample for sample in samples if sample.user == 1 and sample.second == 3)
-    run.recorders[1].sent()
+    run.recorders[1].sent(True)
     add_counts(run, 1, scheduled=1, started=1)
     run.play([sample for sample in samples if sample is not waiting], silent_from={1: 5})
     run.folder.event("worker_lost", 7.0, worker=1, name="worker-2", how="stopped answering")

@@ -3,6 +3,7 @@
 import json
 
 from loadtests.engine import messages
+from loadtests.engine.http.failures import Failure
 from loadtests.engine.recorder import Recorder
 from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
 
@@ -10,7 +11,7 @@ from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
 def request(recorder: Recorder, name: str = "a", failure: str | None = None, planned: bool = True) -> None:
     """One request, from send to answer."""
     recorder.sent(planned=planned)
-    recorder.done(name, 2000, 1500, 10, failure)
+    recorder.done("GET", name, 2000, 1500, 10, Failure(failure) if failure else None)
 
 
 def take(recorder: Recorder, window: int) -> Snapshot:
@@ -84,11 +85,11 @@ def test_totals_are_those_of_all_snapshots_taken() -> None:
 def test_in_flight_is_sent_and_not_done() -> None:
     """Requests between send and answer are in flight, over snapshots."""
     recorder = Recorder(0)
-    recorder.sent()
+    recorder.sent(True)
     recorder.sent(planned=False)
     take(recorder, 0)
     assert recorder.in_flight == 2
-    recorder.done("a", 1, 1, 0, None)
+    recorder.done("GET", "a", 1, 1, 0, None)
     assert recorder.in_flight == 1
 
 

@@ -88,9 +88,11 @@ def test_merge_all_keeps_the_targets_own_objects() -> None:
 
 def test_counts_add_field_by_field() -> None:
     """Every counter adds up."""
-    counts = Counts(scheduled=1, started=2, finished=3, dropped=4, sent=5, unplanned=6, journey_errors=7)
-    counts.add(Counts(scheduled=10, started=20, finished=30, dropped=40, sent=50, unplanned=60, journey_errors=70))
-    assert list(counts.to_json().values()) == [11, 22, 33, 44, 55, 66, 77]
+    counts = Counts(scheduled=1, started=2, finished=3, dropped=4, sent=5, unplanned=6, connections=7, journey_errors=8)
+    counts.add(
+        Counts(scheduled=10, started=20, finished=30, dropped=40, sent=50, unplanned=60, connections=70, journey_errors=80)
+    )
+    assert list(counts.to_json().values()) == [11, 22, 33, 44, 55, 66, 77, 88]
 
 
 def filled_snapshot() -> Snapshot:
@@ -99,8 +101,8 @@ def filled_snapshot() -> Snapshot:
         worker=2,
         number=7,
         window=5,
-        counts=Counts(scheduled=6, started=5, finished=4, dropped=1, sent=5, unplanned=1, journey_errors=1),
-        gauges=Gauges(users=9, in_flight=1, cpu=0.25, loop_lag_us=300, rss_bytes=10**8),
+        counts=Counts(scheduled=6, started=5, finished=4, dropped=1, sent=5, unplanned=1, connections=2, journey_errors=1),
+        gauges=Gauges(users=9, in_flight=1, cpu=0.25, loop_lag_us=300, sockets=8, rss_bytes=10**8),
         series={"a": mixed(), "idle": Series()},
         accepted=[Accepted("id-1", 3, 4.25, 4.5)],
     )
@@ -114,7 +116,7 @@ def test_snapshot_round_trip() -> None:
     again = Snapshot.from_json(message)
     assert again.to_json() == filled_snapshot().to_json()
     assert again.accepted == [Accepted("id-1", 3, 4.25, 4.5)]
-    assert again.gauges == Gauges(users=9, in_flight=1, cpu=0.25, loop_lag_us=300, rss_bytes=10**8)
+    assert again.gauges == Gauges(users=9, in_flight=1, cpu=0.25, loop_lag_us=300, sockets=8, rss_bytes=10**8)
     assert again.lateness.max_us == 120
 
 

@@ -11,6 +11,7 @@ import pytest
 from loadtests.traffic import journeys
 from loadtests.traffic.journeys import REGISTRY, Client, Person, Response, journey, load_file
 from loadtests.traffic.payloads import POOL_SIZE, payload_digest, task_payloads
+from loadtests.traffic.prepared import Prepared
 
 T = TypeVar("T")
 
@@ -20,7 +21,8 @@ class FakeResponse:
     """An answer."""
 
     status_code: int = 200
-    content: bytes = b"{}"
+    content: bytes | None = b"{}"
+    text: str | None = "{}"
 
     @property
     def ok(self) -> bool:
@@ -29,7 +31,7 @@ class FakeResponse:
 
     def json(self) -> Any:
         """The parsed body."""
-        return json.loads(self.content)
+        return json.loads(self.content or b"")
 
 
 @dataclass
@@ -37,29 +39,36 @@ class FakeClient:
     """Remembers what was asked and answers as told."""
 
     answer: FakeResponse = field(default_factory=FakeResponse)
-    asked: list[tuple[str, str, str, bytes | None, tuple[int, ...]]] = field(default_factory=list)
+    asked: list[tuple[str, str, str, object, tuple[int, ...]]] = field(default_factory=list)
+
+    def send(self, request: Prepared, data: bytes | None = None, **parts: object) -> Response:
+        """A prepared request."""
+        return self.request(request.method, request.fill(parts), request.name, data=data, expect=request.expect)
 
     def request(
         self,
         method: str,
-        path: str,
-        *,
+        url: str,
         name: str,
-        body: bytes | None = None,
+        *,
+        data: bytes | str | Mapping[str, Any] | None = None,
+        json: Any = None,
         headers: Mapping[str, str] | None = None,
         expect: Sequence[int] = (),
     ) -> Response:
         """Any request."""
-        self.asked.append((method, path, name, body, tuple(expect)))
+        self.asked.append((method, url, name, data, tuple(expect)))
         return self.answer
 
-    def get(self, path: str, *, name: str) -> Response:
+    def get(self, url: str, *, name: str, expect: Sequence[int] = ()) -> Response:
         """A GET request."""
-        return self.request("GET", path, name=name)
+        return self.request("GET", url, name, expect=expect)
 
-    def post(self, path: str, *, name: str, body: bytes, expect: Sequence[int] = ()) -> Response:
+    def post(
+        self, url: str, data: bytes | str | None = None, json: Any = None, *, name: str, expect: Sequence[int] = ()
+    ) -> Response:
         """A POST request."""
-        return self.request("POST", path, name=name, body=body, expect=expect)
+        return self.request("POST", url, name, data=data, json=json, expect=expect)
 
 
 @dataclass

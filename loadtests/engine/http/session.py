@@ -1,163 +1,239 @@
-"""A person's HTTP client: keeps the connection and the token, measures from due and from send, names every failure.
+"""The face of Locust's FastHttpSession, over our own connections.
 
-Underneath is Locust's FastHttpSession; nothing outside this file knows that.
+    session.get("/tasks", name="list")
+    with session.post("/tasks", json={...}, catch_response=True) as response: ...
+
+Where it differs from Locust: any status below 400 is ok, or those of `expect`; a with-block that raises is recorded as a
+failure, not left out; a caught response that never met its with-block is recorded by its status.
 """
 
-import json
-import socket
-import ssl
+import codecs
+import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
-from gevent import GreenletExit
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError
-from geventhttpclient.useragent import RetriesExceeded
-from locust.contrib.fasthttp import FastHttpSession
-from locust.event import EventHook
+from gevent.lock import BoundedSemaphore
 
-from loadtests.engine.recorder import Recorder
+from loadtests.engine.http.bodies import decode
+from loadtests.engine.http.client import Client, Listeners, Options, Sink, status_failure, unanswered
+from loadtests.engine.http.connection import Connection
+from loadtests.engine.http.cookies import cookie_header, take_cookies
+from loadtests.engine.http.failures import Failure
+from loadtests.engine.http.origin import Network, Origin
+from loadtests.engine.http.outgoing import Body, Outgoing, Params, basic, encode_body, location_of, with_params
+from loadtests.engine.http.response import CaughtResponse, Response, Sent
+from loadtests.engine.http.wire import Fields, encode_fields, request_end, request_start
 
-JSON_HEADERS = {"Content-Type": "application/json"}
-
-
-class Abandoned(GreenletExit):  # type: ignore[misc]  # gevent is untyped
-    """Thrown into a user whose request was still unanswered when the drain ended."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back; `status_code` is 0 when nothing did."""
-
-    status_code: int
-    content: bytes
-    failure: str | None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the answer was one that the request expected."""
-        return self.failure is None
-
-    def json(self) -> Any:
-        """The parsed body; raises ValueError when it is not JSON."""
-        return json.loads(self.content)
+_ABSOLUTE = re.compile(r"[a-z+]+://", re.IGNORECASE)
 
 
-class Session:
-    """One person's connection."""
+class Session(Client):
+    """One person's client, as a locustfile uses it."""
 
-    def __init__(self, host: str, timeout_s: float, recorder: Recorder, request_event: EventHook) -> None:
-        self._http = FastHttpSession(
-            base_url=host,
-            request_event=request_event,
-            user=None,
-            insecure=False,
-            concurrency=1,
-            max_retries=0,
-            connection_timeout=timeout_s,
-            network_timeout=timeout_s,
-        )
-        self._recorder = recorder
-        self._request_event = request_event
-        self._due: float | None = None
-        self.last_name = ""
-        """Name of the last request."""
-        self.authorization: str | None = None
-        """Value of the Authorization header, or None."""
-
-    def due(self, perf_counter_s: float) -> None:
-        """The next request was due at this moment; its response time runs from there. Later ones run from their send."""
-        self._due = perf_counter_s
-
-    def get(self, path: str, *, name: str) -> Reply:
-        """A GET request."""
-        return self.request("GET", path, name=name)
-
-    def post(self, path: str, *, name: str, body: bytes, expect: Sequence[int] = ()) -> Reply:
-        """A POST request with a JSON body."""
-        return self.request("POST", path, name=name, body=body, headers=JSON_HEADERS, expect=expect)
+    def __init__(
+        self, base_url: str, sink: Sink, listeners: Listeners, network: Network, options: Options, user: Any = None
+    ) -> None:
+        super().__init__(base_url, sink, listeners, network, options, user)
+        self._permits = BoundedSemaphore(options.concurrency)
+        self.request_name: str | None = None
+        """Name of requests that are given none."""
 
     def request(
         self,
         method: str,
-        path: str,
-        *,
-        name: str,
-        body: bytes | None = None,
+        url: str,
+        name: str | None = None,
+        data: Body = None,
+        catch_response: bool = False,
+        stream: bool = False,
         headers: Mapping[str, str] | None = None,
+        auth: tuple[str | bytes, str | bytes] | None = None,
+        json: Any = None,
+        allow_redirects: bool = True,
+        context: Mapping[str, Any] | None = None,
+        *,
+        params: Params = None,
+        files: Any = None,
         expect: Sequence[int] = (),
         planned: bool = True,
-    ) -> Reply:
-        """Send, wait and record. Failures are recorded and returned, never raised; an abandoned request is re-raised."""
-        self.last_name = name
-        sent = time.perf_counter()
-        due, self._due = self._due or sent, None
-        self._recorder.sent(planned)
-        try:
-            reply = self._send(method, path, body, dict(headers or {}), expect)
-        except Abandoned:
-            self._record(method, name, due, sent, Reply(0, b"", "abandoned"))
-            raise
-        except GreenletExit:
-            self._record(method, name, due, sent, Reply(0, b"", "stopped"))
-            raise
-        self._record(method, name, due, sent, reply)
-        return reply
+    ) -> Any:  # a Response, or the CaughtResponse of a with-block
+        """Send a request and record it; the arguments are those of Locust's FastHttpSession.
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str], expect: Sequence[int]) -> Reply:
-        if self.authorization is not None:
-            headers["Authorization"] = self.authorization
-        try:
-            # catch_response: nothing is reported to Locust before _record does
-            answer = self._http.request(method, path, data=body, headers=headers, catch_response=True)  # type: ignore[arg-type]  # bytes are fine
-        except Exception as error:
-            # Anything that is not a status: the client lets some through (an UnpicklingError of a cookie, say).
-            return Reply(0, b"", failure_kind(error))
-        status = answer.status_code or 0
-        if status == 0:
-            return Reply(0, b"", failure_kind(getattr(answer, "error", None) or answer.request_meta.get("exception")))
-        content = answer.content or b""
-        good = status in expect if expect else status < 400
-        return Reply(status, content, None if good else f"status_{status}")
-
-    def _record(self, method: str, name: str, due: float, sent: float, reply: Reply) -> None:
-        end = time.perf_counter()
-        service_s = end - sent
-        self._recorder.done(name, round((end - due) * 1e6), round(service_s * 1e6), len(reply.content), reply.failure)
-        self._request_event.fire(  # type: ignore[no-untyped-call]
-            request_type=method,
-            name=name,
-            response_time=service_s * 1e3,
-            response_length=len(reply.content),
-            exception=None if reply.failure is None else RequestFailed(reply.failure),
-            context={},
+        `expect`: statuses that are ok, any below 400 when there are none. `planned`: see Sink.
+        """
+        self.settle()
+        self.last_name = name = name or self.request_name or url
+        outgoing = self._outgoing(
+            method.upper(), with_params(url, params), headers, auth, encode_body(data, json, files), stream
         )
+        origin, message = self._encode(outgoing)  # whatever is wrong with the arguments is raised here
+        epoch_s, sent = time.time(), time.perf_counter()
+        due, self._due = self._due or sent, None
+        self._sink.sent(planned)
+        leaving = None
+        try:
+            with self._permits:
+                response = self._fetch(outgoing, origin, message, allow_redirects, stream)
+            status = response.status_code
+            if not (status in expect if expect else status < 400):
+                response.failed = status_failure(status, outgoing.url)
+        except BaseException as error:
+            response, leaving = unanswered(error)
+            response.request = Sent(outgoing)
+        end = time.perf_counter()
+        response.service_s = end - sent
+        response_us, service_us = round((end - due) * 1e6), round(response.service_s * 1e6)
+        received = response.declared_length if stream else len(response.content or b"")
+
+        def report(failed: Failure | None) -> None:
+            self._sink.done(method, name, response_us, service_us, received, failed)
+            if self._listeners.any:
+                self._tell(method, name, answer, received, outgoing.url, epoch_s, context or {})
+
+        answer = response
+        if catch_response and leaving is None:
+            answer = self._caught = CaughtResponse(response, report)
+            return answer
+        report(response.failed)
+        if leaving is not None:
+            raise leaving
+        return answer
+
+    @contextmanager
+    def rename_request(self, name: str) -> Iterator[None]:
+        """Requests inside the with-block have this name."""
+        self.request_name = name
+        try:
+            yield
+        finally:
+            self.request_name = None
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        """A GET request."""
+        return self.request("GET", url, **kwargs)
+
+    def post(self, url: str, data: Body = None, json: Any = None, **kwargs: Any) -> Any:
+        """A POST request."""
+        return self.request("POST", url, data=data, json=json, **kwargs)
+
+    def put(self, url: str, data: Body = None, **kwargs: Any) -> Any:
+        """A PUT request."""
+        return self.request("PUT", url, data=data, **kwargs)
+
+    def patch(self, url: str, data: Body = None, **kwargs: Any) -> Any:
+        """A PATCH request."""
+        return self.request("PATCH", url, data=data, **kwargs)
+
+    def delete(self, url: str, **kwargs: Any) -> Any:
+        """A DELETE request."""
+        return self.request("DELETE", url, **kwargs)
+
+    def head(self, url: str, **kwargs: Any) -> Any:
+        """A HEAD request."""
+        return self.request("HEAD", url, **kwargs)
+
+    def options(self, url: str, **kwargs: Any) -> Any:
+        """An OPTIONS request."""
+        return self.request("OPTIONS", url, **kwargs)
+
+    def iter_lines(self, url: str, method: str = "GET", **kwargs: Any) -> Iterator[str]:
+        """The lines of a streamed answer, as they come. Raises what made the request fail."""
+        response = self.request(method, url, stream=True, **kwargs)
+        response.raise_for_status()
+        rest, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
+        for piece in response.iter_content(decode_content=False):
+            *lines, rest = (rest + decoder.decode(piece)).split("\n")
+            yield from lines
+        if rest:
+            yield rest
+
+    def _outgoing(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        auth: tuple[str | bytes, str | bytes] | None,
+        body: tuple[bytes | None, dict[str, str]],
+        stream: bool,
+    ) -> Outgoing:
+        content, described = body
+        if auth:
+            headers = {**(headers or {}), "Authorization": basic(*auth)}
+        if stream:
+            # Pieces of a compressed body would be of no use to whoever reads a stream.
+            described = {**described, "Accept-Encoding": "identity"}
+        fields = self._fields
+        if described or headers:
+            fields = _merged(fields, tuple(described.items()), tuple(headers.items()) if headers else ())
+        absolute = not url.startswith("/") and _ABSOLUTE.match(url)
+        return Outgoing(method, url if absolute else self.base_url + url, fields, content)
+
+    def _encode(self, outgoing: Outgoing) -> tuple[Origin, bytes]:
+        """Where it goes, and its bytes."""
+        origin, target = self._network.locate(outgoing.url, self._options.context_factory)
+        fields = outgoing.fields
+        lines = fields.lines
+        if origin is self._home and "authorization" not in fields.names:
+            lines += self._authorization_line
+        if self._cookiejar is not None and "cookie" not in fields.names:
+            cookies = cookie_header(self._cookiejar, outgoing.url)
+            lines += encode_fields({"Cookie": cookies}) if cookies else b""
+        start = request_start(outgoing.method, target, origin.host_header)
+        return origin, start + lines + request_end(outgoing.method, outgoing.body)
+
+    def _fetch(self, outgoing: Outgoing, origin: Origin, message: bytes, allow_redirects: bool, stream: bool) -> Response:
+        """The answer, after redirects. Raises Failure."""
+        history: list[Response] = []
+        while True:
+            response = self._exchange(outgoing, origin, message, stream)
+            head = response.head
+            location = location_of(head) if allow_redirects and self._options.max_redirects and head else None
+            if head is None or location is None:
+                response.history = tuple(history)
+                return response
+            if len(history) == self._options.max_redirects:
+                raise Failure("redirects", f"more than {self._options.max_redirects}")
+            history.append(response)
+            _ = response.content  # frees the connection of a streamed one
+            outgoing = outgoing.redirected(head, location)
+            try:
+                origin, message = self._encode(outgoing)
+            except ValueError as error:
+                raise Failure("redirects", str(error)) from error
+
+    def _exchange(self, outgoing: Outgoing, origin: Origin, message: bytes, stream: bool) -> Response:
+        connection = self._pool.take(origin)
+        no_body = outgoing.method == "HEAD"
+        pieces = None
+        try:
+            if stream:
+                head, pieces = connection.stream(message, no_body, outgoing.idempotent)
+                response = Response(head, None)
+                response.stream(self._until_used_up(connection, pieces))
+            else:
+                head, body = connection.exchange(message, no_body, outgoing.idempotent)
+                response = Response(head, decode(body, head.encoding, self._options.limits.max_body_bytes))
+        finally:
+            if pieces is None:
+                self._pool.give(connection)
+        response.request = Sent(outgoing)
+        if head.sets_cookies:
+            take_cookies(self.cookiejar, head, outgoing.url)
+        return response
+
+    def _until_used_up(self, connection: Connection, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from pieces
+        finally:
+            self._pool.give(connection)
 
 
-class RequestFailed(Exception):
-    """What Locust's own statistics show for a failure: its kind."""
-
-
-def failure_kind(error: BaseException | None) -> str:
-    """A fixed name for a way to fail."""
-    match error:
-        case RetriesExceeded():
-            return failure_kind(getattr(error, "original", None))
-        case ConnectionRefusedError():
-            return "connect_refused"
-        case ConnectionResetError() | BrokenPipeError():
-            return "reset"
-        case ssl.SSLError():
-            return "tls"
-        case socket.gaierror():
-            return "dns"
-        case TimeoutError():
-            return "timeout"
-        case HTTPConnectionClosed():
-            return "closed"
-        case HTTPParseError():
-            return "malformed"
-        case OSError():
-            return "network"
-    return "error"
+@lru_cache(maxsize=1024)
+def _merged(fields: Fields, *more: tuple[tuple[str, str], ...]) -> Fields:
+    """Header fields with others over them."""
+    for items in more:
+        fields = fields.updated(dict(items))
+    return fields

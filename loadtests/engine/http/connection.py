@@ -1,0 +1,407 @@
+"""One keep-alive connection, used by one greenlet at a time.
+
+It waits with one read watcher for its whole life, not with a new one for each request: that is most of this client's speed.
+The watcher stays armed while its user sleeps, so a connection that the server closes meanwhile is noticed and closed at once.
+A callback that stays armed must know whose wait it ends, if any: `_waiter` is set only while a greenlet waits for bytes.
+"""
+
+import _socket
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from weakref import ref
+
+import gevent
+from gevent import get_hub, getcurrent
+
+from loadtests.engine.http.failures import Failure, connect_failure, exchange_failure
+from loadtests.engine.http.origin import Address, Origin
+from loadtests.engine.http.parser import ResponseParser
+from loadtests.engine.http.tls import TlsCodec
+from loadtests.engine.http.wire import Head
+
+CHUNK_BYTES = 16_384
+LARGE_CHUNK_BYTES = 262_144
+_READ, _WRITE = 1, 2
+_READY, _TIME_OUT = object(), object()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for each step of a request (None: no limit), and bytes of a body once decoded."""
+
+    connect_s: float | None = 60.0
+    """Resolving, connecting and the TLS handshake together."""
+    send_s: float | None = 60.0
+    read_s: float | None = 60.0
+    """Longest silence while waiting for the answer."""
+    total_s: float | None = None
+    """The whole exchange."""
+    max_body_bytes: int = 64 * 1024 * 1024
+
+
+class Connection:
+    """A connection to `origin`, made when it is needed."""
+
+    def __init__(self, origin: Origin, limits: Limits) -> None:
+        self.origin, self._limits = origin, limits
+        self._hub = get_hub()
+        self._socket: _socket.socket | None = None
+        self._tls: TlsCodec | None = None
+        self._watcher: Any = None
+        self._armed = self._busy = self._overdue = False
+        self._waiter: Any = None
+        self._reference = ref(self)
+        total_s, read_s = limits.total_s, limits.read_s
+        self._total_timer = None if total_s is None else self._hub.loop.timer(total_s)
+        covered = read_s is None or (total_s is not None and total_s <= read_s)
+        self._read_timer = None if covered else self._hub.loop.timer(read_s)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a server holds the other end, as far as is known."""
+        return self._socket is not None
+
+    def exchange(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> tuple[Head, bytes]:
+        """Send a request and return its whole response; `no_body` for an answer to HEAD.
+
+        Raises Failure. Afterwards the connection is ready for the next request, or closed. An `idempotent` request is sent
+        a second time, on a new connection, when the server closed the kept one before the first byte of its answer.
+        """
+        self._begin()
+        try:
+            data = self._ask(message, idempotent)
+            plain = None if no_body else self.origin.heads.read(data)
+            head, body = self._parse(data, no_body) if plain is None else self._complete(data, *plain)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._end()
+        return head, body
+
+    def stream(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> tuple[Head, Iterator[bytes]]:
+        """Send a request and return the head of its response, and its body in pieces as they come.
+
+        The connection is free again when the pieces are used up; until then it belongs to them.
+        """
+        self._begin()
+        parser = ResponseParser(no_body, self._limits.max_body_bytes)
+        try:
+            parser.feed(self._ask(message, idempotent))
+            while parser.head is None:
+                self._feed(parser)
+        except BaseException:
+            self.close()
+            self._end()
+            raise
+        return parser.head, self._pieces(parser)
+
+    def close(self) -> None:
+        """Give up the socket; the next request opens another."""
+        if self._socket is None:
+            return
+        self._disarm()
+        self._watcher.close()
+        self._socket.close()
+        self._socket = self._tls = self._watcher = None
+        self.origin.sockets.open -= 1
+
+    def __del__(self) -> None:
+        self.close()
+
+    # An exchange.
+
+    def _begin(self) -> None:
+        self._busy, self._overdue = True, False
+        if self._total_timer is not None:
+            self._total_timer.start(self._on_total_time, update=True)
+
+    def _end(self) -> None:
+        self._busy = False
+        if self._total_timer is not None:
+            self._total_timer.stop()
+
+    def _ask(self, message: bytes, idempotent: bool) -> bytes:
+        """Send the request; the first bytes of what comes back."""
+        # One that may not be sent twice looks first whether anybody is still there.
+        reused = self._socket is not None and (idempotent or self._is_alive())
+        if not reused:
+            self._open()
+        try:
+            data = self._attempt(message)
+        except ConnectionError as error:
+            if not (reused and idempotent):
+                raise exchange_failure(error) from error
+            data = b""
+        except OSError as error:
+            raise exchange_failure(error) from error
+        if data:
+            return data
+        if not (reused and idempotent):
+            raise Failure("closed")
+        self.close()
+        return self._ask(message, idempotent)
+
+    def _attempt(self, message: bytes) -> bytes:
+        try:
+            self._transmit(message)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server may answer and close before it has read everything; BlockingIOError cannot come from a broken socket.
+            return self._receive()
+        return self._receive_next("read_timeout")
+
+    def _complete(self, data: bytes, head: Head, start: int) -> tuple[Head, bytes]:
+        """The rest of a plain response."""
+        assert head.length is not None, "a plain head has a length"
+        if head.length > self._limits.max_body_bytes:
+            raise Failure("too_large", f"a body of {head.length} bytes")
+        missing = start + head.length - len(data)
+        if missing == 0:
+            body = data[start:]
+        elif missing < 0:
+            body = data[start : start + head.length]
+        else:
+            body, missing = self._rest(data[start:], missing)
+        if missing < 0 or not head.keep_alive:
+            self.close()
+        return head, body
+
+    def _rest(self, first: bytes, missing: int) -> tuple[bytes, int]:
+        """The whole body, and minus the number of bytes that came after it."""
+        pieces = [first]
+        while missing > 0:
+            data = self._more()
+            if not data:
+                raise Failure("truncated", f"{missing} bytes of the body are missing")
+            pieces.append(data)
+            missing -= len(data)
+        body = b"".join(pieces)
+        return body[:missing] if missing < 0 else body, missing
+
+    def _parse(self, data: bytes, no_body: bool) -> tuple[Head, bytes]:
+        """A response that is not plain."""
+        parser = ResponseParser(no_body, self._limits.max_body_bytes)
+        parser.feed(data)
+        while not parser.complete:
+            self._feed(parser)
+        assert parser.head is not None, "a complete response has a head"
+        if not parser.reusable:
+            self.close()
+        return parser.head, parser.take_body()
+
+    def _feed(self, parser: ResponseParser) -> None:
+        data = self._more()
+        if data:
+            parser.feed(data)
+        else:
+            parser.end()
+
+    def _pieces(self, parser: ResponseParser) -> Iterator[bytes]:
+        try:
+            while not parser.complete:
+                if piece := parser.take_body():
+                    yield piece
+                self._feed(parser)
+            if piece := parser.take_body():
+                yield piece
+        finally:
+            if not parser.reusable:
+                self.close()
+            self._end()
+
+    # Bytes.
+
+    def _transmit(self, message: bytes) -> None:
+        assert self._socket is not None, "opened before"
+        if self._tls is not None:
+            message = self._tls.encrypt(message)
+        try:
+            sent = self._socket.send(message)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(message):
+            self._transmit_rest(message[sent:])
+
+    def _transmit_rest(self, rest: bytes) -> None:
+        assert self._socket is not None, "opened before"
+        with self._within(self._limits.send_s, "send_timeout"):
+            while rest:
+                self._wait(_WRITE)
+                try:
+                    rest = rest[self._socket.send(rest) :]
+                except BlockingIOError:
+                    continue
+
+    def _more(self) -> bytes:
+        """More bytes of an answer that has begun, nothing when the connection was closed."""
+        try:
+            try:
+                return self._receive(LARGE_CHUNK_BYTES)
+            except BlockingIOError:
+                return self._receive_next("total_timeout")
+        except ConnectionError as error:
+            raise Failure("truncated", str(error)) from error
+        except OSError as error:
+            raise exchange_failure(error) from error
+
+    def _receive_next(self, total_kind: str) -> bytes:
+        while True:
+            self._wait_readable(total_kind)
+            try:
+                return self._receive()
+            except BlockingIOError:  # TLS had something to say to itself
+                continue
+
+    def _receive(self, size: int = CHUNK_BYTES) -> bytes:
+        """What has arrived, nothing when the connection was closed. Raises BlockingIOError when there is nothing yet."""
+        assert self._socket is not None, "opened before"
+        if self._tls is None:
+            return self._socket.recv(size)
+        data = self._tls.read(size)
+        while data is None:
+            self._tls.feed(self._socket.recv(size))
+            data = self._tls.read(size)
+            if reply := self._tls.to_send():
+                self._socket.send(reply)
+        return data
+
+    def _is_alive(self) -> bool:
+        """Whether the kept connection can be used: neither closed by the server, nor holding bytes that nobody asked for."""
+        if self._socket is None:
+            return False
+        try:
+            self._receive(1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    # Waiting.
+
+    def _wait_readable(self, total_kind: str) -> None:
+        if self._overdue:
+            raise Failure(total_kind)
+        if not self._armed:
+            self._armed = True
+            self._watcher.start(_wake, self._reference)
+        timer = self._read_timer
+        if timer is not None:
+            timer.start(self._on_read_time, update=True)
+        self._waiter = getcurrent()
+        try:
+            woken = self._hub.switch()
+            while woken is not _READY and woken is not _TIME_OUT:  # somebody switched to this greenlet by mistake
+                woken = self._hub.switch()
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.stop()
+        if woken is _TIME_OUT:
+            raise Failure(total_kind if self._overdue else "read_timeout")
+
+    def _on_unexpected(self) -> None:
+        """Bytes, or the end, while nobody waits for them."""
+        if self._busy:
+            self._disarm()  # an early answer; it is read when the request has been sent
+        else:
+            self._is_alive()
+
+    def _on_read_time(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch(_TIME_OUT)
+
+    def _on_total_time(self) -> None:
+        self._overdue = True
+        self._on_read_time()
+
+    def _disarm(self) -> None:
+        if self._armed:
+            self._armed = False
+            self._watcher.stop()
+
+    def _wait(self, event: int) -> None:
+        """Wait for the socket in gevent's own way, where speed does not matter."""
+        assert self._socket is not None, "opened before"
+        watcher = self._hub.loop.io(self._socket.fileno(), event)
+        try:
+            self._hub.wait(watcher)
+        finally:
+            watcher.close()
+
+    def _within(self, limit_s: float | None, kind: str) -> gevent.Timeout:
+        total_s = self._limits.total_s
+        limits = [one for one in (limit_s, total_s) if one is not None]
+        return gevent.Timeout(min(limits, default=None), Failure(kind))
+
+    # Opening.
+
+    def _open(self) -> None:
+        with self._within(self._limits.connect_s, "connect_timeout"):
+            failure: Failure | None = None
+            for address in self.origin.addresses():
+                try:
+                    self._connect(address)
+                except OSError as error:
+                    self.close()
+                    failure = connect_failure(error)
+                else:
+                    self.origin.worked(address)
+                    return
+            raise failure or Failure("dns", f"{self.origin.host} has no address")
+
+    def _connect(self, address: Address) -> None:
+        family, where = address
+        sock = _socket.socket(family, socket.SOCK_STREAM)
+        self._socket = sock
+        self._watcher = self._hub.loop.io(sock.fileno(), _READ)
+        sockets = self.origin.sockets
+        sockets.opened += 1
+        sockets.open += 1
+        sock.setblocking(False)
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = sock.connect_ex(where)
+        while code in {errno.EINPROGRESS, errno.EALREADY}:
+            self._wait(_WRITE)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        context = self.origin.context
+        if context is not None:
+            self._handshake(TlsCodec(context, self.origin.host))
+
+    def _handshake(self, tls: TlsCodec) -> None:
+        assert self._socket is not None, "connected before"
+        done = False
+        while not done:
+            try:
+                done = tls.handshake()
+            finally:
+                rest = tls.to_send()  # after a failure, the alert that tells the server
+                while rest:
+                    try:
+                        rest = rest[self._socket.send(rest) :]
+                    except BlockingIOError:
+                        self._wait(_WRITE)
+            if not done:
+                self._wait(_READ)
+                tls.feed(self._socket.recv(CHUNK_BYTES))
+        self._tls = tls
+
+
+def _wake(reference: "ref[Connection]") -> None:
+    """What an armed watcher calls. It must not keep its connection alive, or nobody's connection would stay open for ever."""
+    connection = reference()
+    if connection is None:
+        return
+    waiter = connection._waiter
+    if waiter is not None:
+        waiter.switch(_READY)
+    else:
+        connection._on_unexpected()
