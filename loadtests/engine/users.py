@@ -14,7 +14,8 @@ from loadtests.engine.http.client import Abandoned
 from loadtests.engine.http.response import Response
 from loadtests.engine.http.session import Session
 from loadtests.measure.snapshot import Accepted
-from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns, user_rng
+from loadtests.pacing.draws import user_draws
+from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns
 from loadtests.traffic import tokens
 from loadtests.traffic.journeys import Client
 from loadtests.traffic.prepared import JSON_HEADERS
@@ -58,11 +59,11 @@ class SimulatedUser(User):
         crew = self._crew
         try:
             crew.clock.wait_for_go()
-            load, rng = crew.plan.load, user_rng(crew.plan.scenario.seed, self.number)
+            load, draws = crew.plan.load, user_draws(crew.plan.scenario.seed, self.number)
             if isinstance(load, ClosedLoad):
-                self._think_and_act(ThinkingUser(load, crew.plan.mix, rng))
+                self._think_and_act(ThinkingUser(load, crew.plan.mix, draws))
             else:
-                for turn in open_turns(load, crew.plan.mix, rng):
+                for turn in open_turns(load, crew.plan.mix, draws):
                     if not self._take(turn):
                         break
             crew.clock.wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do

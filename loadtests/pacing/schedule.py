@@ -9,18 +9,23 @@ Theory of Point Processes, section 7.4.)
         /                   _-''                   give t_k on the horizontal one.
 
 E_k is k + phase for constant pacing, so a time comes from its index and cannot drift, and the random phase keeps users from
-marching in step. For Poisson it is a sum of k + 1 exponential gaps of mean one.
+marching in step. For uniform pacing it is k + u_k, anywhere in its own interval. For Poisson it is a sum of k + 1 exponential
+gaps of mean one.
 """
 
 import math
-import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, count, pairwise
+from itertools import accumulate, count, pairwise, takewhile
 from typing import Literal
 
-Process = Literal["constant", "poisson"]
+from loadtests.pacing.draws import Draws
+
+WAVE_KNOTS = 128
+"""Knots in one period of a sine wave."""
+
+Process = Literal["constant", "uniform", "poisson"]
 
 
 @dataclass(frozen=True)
@@ -88,17 +93,38 @@ class RateProfile:
         return min(t1, t0 + 2 * rest / (r0 + math.sqrt(max(0.0, r0 * r0 + 2 * slope * rest))))
 
 
-def unit_arrivals(process: Process, rng: random.Random) -> Iterator[float]:
+def wave(duration_s: float, mean: float, amplitude: float, period_s: float) -> Iterator[tuple[float, float]]:
+    r"""Knots of a sine wave from 0 s to `duration_s`, its first included.
+
+        r(t) = mean + amplitude * sin(2 pi t / period)            _            _
+                                                          mean  /   \       /   \
+                                                                     \ _ /
+
+    between knots WAVE_KNOTS to a period apart, which is nowhere further from the sine than amplitude * (pi / WAVE_KNOTS)^2 / 2
+    (the error of linear interpolation), and has exactly its mean over whole periods. Raises ValueError for an amplitude above
+    the mean: there is no negative rate.
+    """
+    if not 0 <= amplitude <= mean:
+        raise ValueError("the amplitude of a wave lies between 0 and its mean")
+    step_s = period_s / WAVE_KNOTS
+    for index in takewhile(lambda index: index * step_s < duration_s, count()):
+        yield index * step_s, mean + amplitude * math.sin(2 * math.pi * index / WAVE_KNOTS)
+    yield duration_s, mean + amplitude * math.sin(2 * math.pi * duration_s / period_s)
+
+
+def unit_arrivals(process: Process, draws: Draws) -> Iterator[float]:
     """E_0 < E_1 < ...: arrivals of rate one, without end."""
     if process == "constant":
-        phase = rng.random()
+        phase = draws.random()
         return (phase + index for index in count())
-    return accumulate(iter(lambda: rng.expovariate(1.0), None))
+    if process == "uniform":
+        return (index + draws.random() for index in count())
+    return accumulate(-math.log(1.0 - draws.random()) for _ in count())
 
 
-def arrival_times(profile: RateProfile, process: Process, rng: random.Random) -> Iterator[float]:
+def arrival_times(profile: RateProfile, process: Process, draws: Draws) -> Iterator[float]:
     """One user's arrivals in seconds from the start of the load, until the profile ends."""
-    for area in unit_arrivals(process, rng):
+    for area in unit_arrivals(process, draws):
         time_s = profile.inverse(area)
         if math.isinf(time_s):
             return

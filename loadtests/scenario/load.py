@@ -12,7 +12,7 @@ from loadtests.objectives.grammar import parse_objective
 from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
-from loadtests.scenario.schema import Load, ScaledObjective, Scenario
+from loadtests.scenario.schema import Load, ScaledObjective, Scenario, Stage
 from loadtests.settings import Overrides
 from loadtests.traffic import journeys
 from loadtests.units import duration_text, parse_duration
@@ -120,8 +120,16 @@ def _positive_duration(overrides: Overrides) -> float:
 def _stretched(load: Load, duration_s: float) -> dict[str, Any]:
     factor = duration_s / load.total_s
     if load.stages:
-        return {"stages": [{"duration": duration_text(stage.duration * factor), "to": stage.to} for stage in load.stages]}
+        return {"stages": [_stretched_stage(stage, factor) for stage in load.stages]}
     return {"duration": duration_text(duration_s), "ramp_up": duration_text(load.ramp_up * factor)}
+
+
+def _stretched_stage(stage: Stage, factor: float) -> dict[str, Any]:
+    data: dict[str, Any] = stage.model_dump(mode="json", exclude_none=True)
+    data["duration"] = duration_text(stage.duration * factor)
+    if stage.wave is not None:
+        data["wave"]["period"] = duration_text(stage.wave.period * factor)
+    return data
 
 
 def _freeze(original: Scenario, scenario: Scenario) -> Plan:

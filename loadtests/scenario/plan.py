@@ -1,6 +1,7 @@
 """A plan: a scenario after validation and overrides, frozen, complete and hashable. Nothing is decided after it."""
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b, sha256
 from typing import Any
@@ -9,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.pacing.mix import Mix
-from loadtests.pacing.schedule import RateProfile
+from loadtests.pacing.schedule import RateProfile, wave
 from loadtests.pacing.stream import ClosedLoad, OpenLoad
-from loadtests.scenario.schema import Load, Probes, Scenario
+from loadtests.scenario.schema import Load, Probes, Scenario, Stage
 from loadtests.traffic.payloads import payload_digest, task_payloads
 
 
@@ -93,8 +94,19 @@ def rate_profile(load: Load) -> RateProfile:
         return RateProfile((*ramp, (load.total_s, full)))
     knots = [(0.0, 0.0)]
     for stage in load.stages:
-        knots.append((knots[-1][0] + stage.duration, stage.to * full))
+        begin_s = knots[-1][0]
+        knots.extend((begin_s + after_s, rate * full) for after_s, rate in _knots(stage))
     return RateProfile(tuple(knots))
+
+
+def _knots(stage: Stage) -> Iterator[tuple[float, float]]:
+    """Knots of one stage in multiples of the full rate: the end of a ramp, the whole of a step or a wave."""
+    if stage.at is None:
+        yield stage.duration, stage.level
+    elif stage.wave is None:
+        yield from ((0.0, stage.at), (stage.duration, stage.at))
+    else:
+        yield from wave(stage.duration, stage.at, stage.wave.amplitude, stage.wave.period)
 
 
 def metrics(probes: Probes) -> dict[str, Metric]:

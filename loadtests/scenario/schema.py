@@ -96,13 +96,39 @@ class Auth(Table):
         return self
 
 
+class Wave(Table):
+    """`wave` of a stage: the rate swings as a sine around the stage's `at`."""
+
+    amplitude: Annotated[Number, Field(gt=0)]
+    """Multiple of `rate_per_user`; at most the stage's `at`."""
+    period: Annotated[Duration, Field(gt=0)]
+    """Length of one swing."""
+
+
 class Stage(Table):
-    """One entry of `load.stages`: in `duration` the rate goes linearly to `to` times `rate_per_user`."""
+    """One entry of `load.stages`; levels are multiples of `rate_per_user`."""
 
     duration: Annotated[Duration, Field(ge=0)]
     """0 s is a jump."""
-    to: Annotated[Number, Field(ge=0)]
-    """Multiple of `rate_per_user` at the end of the stage."""
+    to: Annotated[Number, Field(ge=0)] | None = None
+    """A ramp: the rate goes linearly from where it was to this level."""
+    at: Annotated[Number, Field(ge=0)] | None = None
+    """A step: the rate is at this level from the stage's beginning to its end."""
+    wave: Wave | None = None
+    """A sine wave around `at`."""
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> "Stage":
+        if (self.to is None) == (self.at is None):
+            raise ValueError("a stage has either 'to', for a ramp, or 'at', for a step")
+        if self.wave is not None and (self.at is None or self.wave.amplitude > self.at):
+            raise ValueError("a wave needs 'at', the level it swings around, which its amplitude does not exceed")
+        return self
+
+    @property
+    def level(self) -> float:
+        """The rate at the end of the stage, or that it swings around."""
+        return next(level for level in (self.to, self.at) if level is not None)
 
 
 class Load(Table):
@@ -118,8 +144,8 @@ class Load(Table):
     """The rate climbs from 0 to full in this time; rates are judged after it."""
     rate_per_user: Annotated[Number, Field(gt=0)] = 1.0
     """Turns per second of each user (open model)."""
-    arrivals: Literal["constant", "poisson"] = "constant"
-    """Each user's turns come evenly, or as a Poisson process."""
+    arrivals: Literal["constant", "uniform", "poisson"] = "constant"
+    """Each user's turns come evenly, anywhere in even intervals, or as a Poisson process."""
     stages: tuple[Stage, ...] = ()
     """Levels of the rate, one after the other, from 0."""
     think_time: tuple[Duration, Duration] | None = None
@@ -133,7 +159,7 @@ class Load(Table):
             raise ValueError("give either stages or duration and ramp_up, not both")
         if self.duration is None and not self.stages:
             raise ValueError("duration is missing")
-        if self.stages and (self.total_s <= 0 or all(stage.to == 0 for stage in self.stages)):
+        if self.stages and (self.total_s <= 0 or all(stage.level == 0 for stage in self.stages)):
             raise ValueError("the stages offer no load")
         if self.duration is not None and self.ramp_up >= self.duration:
             raise ValueError("ramp_up must be shorter than duration")

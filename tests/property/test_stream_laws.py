@@ -6,6 +6,7 @@ from itertools import accumulate
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from loadtests.pacing.draws import user_draws
 from loadtests.pacing.mix import Mix
 from loadtests.pacing.schedule import Process, RateProfile
 from loadtests.pacing.shard import shard
@@ -17,7 +18,6 @@ from loadtests.pacing.stream import (
     ThinkingUser,
     Turn,
     planned_stream,
-    user_rng,
 )
 
 PROCESSES: st.SearchStrategy[Process] = st.sampled_from(["constant", "poisson"])
@@ -120,7 +120,7 @@ def test_digest_sees_every_change_of_any_turn(turns: list[Turn], data: st.DataOb
 def test_thinking_user_keeps_its_bounds(shortest: float, spread: float, now_s: float, seed: int, duration_s: float) -> None:
     """A turn is due within the think time after the answer, and never after the end; without one, none would have fit."""
     load = ClosedLoad(shortest, shortest + spread, duration_s)
-    turn = ThinkingUser(load, Mix([1, 2, 3]), user_rng(seed, 0)).next(now_s)
+    turn = ThinkingUser(load, Mix([1, 2, 3]), user_draws(seed, 0)).next(now_s)
     if turn is None:
         assert now_s + shortest + spread >= duration_s - 1e-6
         return

@@ -10,8 +10,9 @@ from loadtests.engine.http.failures import Failure
 from loadtests.engine.recorder import Recorder
 from loadtests.measure.snapshot import Accepted, Counts, Gauges, Snapshot
 from loadtests.measure.window import Window, WindowMerger
+from loadtests.pacing.draws import user_draws
 from loadtests.pacing.shard import shard
-from loadtests.pacing.stream import OpenLoad, StreamDigest, open_turns, user_rng
+from loadtests.pacing.stream import OpenLoad, StreamDigest, open_turns
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict, judge
 from loadtests.scenario.plan import Plan
@@ -83,7 +84,7 @@ def planned_samples(plan: Plan, fail_every: int = 0) -> list[Sample]:
     rng = random.Random(1)
     names = [share.journey for share in plan.scenario.mix]
     for user in range(plan.scenario.load.users):
-        for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user)):
+        for turn in open_turns(plan.load, plan.mix, user_draws(plan.scenario.seed, user)):
             service_us = rng.randrange(1_000, 90_000)
             response_us = service_us + rng.randrange(10_000)
             failure = "timeout" if fail_every and len(made) % fail_every == 0 else None
@@ -168,7 +169,7 @@ class SyntheticRun:
         total = 0
         for user in shard(self.plan.scenario.load.users, worker, self.workers):
             one = StreamDigest(user)
-            for turn in open_turns(self.plan.load, self.plan.mix, user_rng(self.plan.scenario.seed, user)):
+            for turn in open_turns(self.plan.load, self.plan.mix, user_draws(self.plan.scenario.seed, user)):
                 one.add(turn)
             total += one.value()
         return total % 2**128

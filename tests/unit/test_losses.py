@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from loadtests.measure.snapshot import Counts, Gauges
+from loadtests.pacing.draws import user_draws
 from loadtests.pacing.shard import shard
-from loadtests.pacing.stream import OpenLoad, open_turns, user_rng
+from loadtests.pacing.stream import OpenLoad, open_turns
 from loadtests.report.losses import find_losses
 from loadtests.scenario.plan import Plan
 from loadtests.store.windows import Totals
@@ -38,7 +39,7 @@ def due_times(plan: Plan, worker: int, workers: int) -> list[float]:
     """Every moment that the plan has for one worker's users."""
     assert isinstance(plan.load, OpenLoad)
     users = shard(plan.scenario.load.users, worker, workers)
-    return [turn.due_s for user in users for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user))]
+    return [turn.due_s for user in users for turn in open_turns(plan.load, plan.mix, user_draws(plan.scenario.seed, user))]
 
 
 def test_nobody_is_lost_when_all_have_reported(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_backlog_is_within_the_bound(tmp_path: Path) -> None:
     before = after = 0
     for user in shard(10, 1, 2):
         free_s = 0.0
-        for turn in open_turns(plan.load, plan.mix, user_rng(plan.scenario.seed, user)):
+        for turn in open_turns(plan.load, plan.mix, user_draws(plan.scenario.seed, user)):
             begun_s = max(turn.due_s, free_s)
             free_s = begun_s + 3.0
             before += begun_s < 5.0

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from loadtests.pacing.draws import user_draws
 from loadtests.pacing.mix import Mix
 from loadtests.pacing.schedule import RateProfile
 from loadtests.pacing.shard import shard
@@ -16,7 +17,6 @@ from loadtests.pacing.stream import (
     Turn,
     open_turns,
     planned_stream,
-    user_rng,
 )
 
 MIX = Mix([3, 1])
@@ -66,15 +66,15 @@ def test_shard_of_a_worker_that_does_not_exist_is_refused(index: int, workers: i
 
 def test_users_draw_from_streams_of_their_own() -> None:
     """Seed and user make the stream, and concatenation cannot confuse them."""
-    firsts = {user_rng(seed, user).random() for seed in range(20) for user in range(20)}
+    firsts = {user_draws(seed, user).random() for seed in range(20) for user in range(20)}
     assert len(firsts) == 400
-    assert user_rng(1, 11).random() != user_rng(11, 1).random()
-    assert user_rng(5, 6).random() == user_rng(5, 6).random()
+    assert user_draws(1, 11).random() != user_draws(11, 1).random()
+    assert user_draws(5, 6).random() == user_draws(5, 6).random()
 
 
 def test_turns_of_a_user_are_the_same_every_time() -> None:
     """Moments, journeys and draws depend on seed and user alone."""
-    once, again = (list(open_turns(LOAD, MIX, user_rng(1, 4))) for _ in range(2))
+    once, again = (list(open_turns(LOAD, MIX, user_draws(1, 4))) for _ in range(2))
     assert once == again
     assert len(once) == 20
     assert {turn.journey for turn in once} <= {0, 1}
@@ -97,16 +97,26 @@ def test_stream_does_not_depend_on_the_order_of_users() -> None:
     assert 0 <= digest < DIGEST_MODULUS
 
 
-def test_digest_counts_turns_and_sees_their_order() -> None:
-    """The same turns in another order are another stream."""
-    first, second = Turn(1.0, 0, 5), Turn(2.0, 1, 6)
-    forth, back = StreamDigest(0), StreamDigest(0)
-    for turn in (first, second):
-        forth.add(turn)
-    for turn in (second, first):
-        back.add(turn)
-    assert forth.turns == back.turns == 2
-    assert forth.value() != back.value()
+def test_digest_counts_turns_and_sees_each_of_them() -> None:
+    """Another moment, another journey, another draw or one turn twice are another stream; the moments carry the order."""
+    turns = (Turn(1.0, 0, 5), Turn(2.0, 1, 6))
+
+    def digest(*some: Turn, user: int = 0) -> int:
+        one = StreamDigest(user)
+        for turn in some:
+            one.add(turn)
+        assert one.turns == len(some)
+        return one.value()
+
+    others = [
+        turns[:1],
+        (*turns, turns[1]),
+        (turns[0], Turn(2.5, 1, 6)),
+        (turns[0], Turn(2.0, 0, 6)),
+        (turns[0], Turn(2.0, 1, 7)),
+    ]
+    assert digest(*turns) == digest(*reversed(turns))
+    assert len({digest(*turns), digest(*turns, user=1), *(digest(*other) for other in others)}) == len(others) + 2
 
 
 def test_digest_is_of_microseconds() -> None:

@@ -96,7 +96,7 @@ class Client:
         self._fields = options.fields
         self._authorization: str | None = None
         self._authorization_line = b""
-        self._kept: dict[Prepared, bytes] = {}
+        self._prepared = self._home.prepared_with(self._fields)
         self._cookiejar: CookieJar | None = None
         self._caught: CaughtResponse | None = None
         self._due: float | None = None
@@ -113,7 +113,6 @@ class Client:
     def authorization(self, value: str | None) -> None:
         self._authorization_line = b"" if value is None else encode_fields({"Authorization": value})
         self._authorization = value
-        self._kept.clear()
 
     @property
     def cookiejar(self) -> CookieJar:
@@ -173,24 +172,15 @@ class Client:
         return response
 
     def _message(self, request: Prepared, data: bytes | None, parts: Mapping[str, object]) -> bytes:
-        kept = self._kept.get(request)
-        if kept is None:
-            kept = self._keep(request)
-        if parts or request.is_template:
-            kept = self._start(request, parts) + kept
-        if self._cookiejar is not None and (cookies := cookie_header(self._cookiejar, self._url_of(request, parts))):
-            kept += encode_fields({"Cookie": cookies})
-        return kept + request_end(request.method, data)
-
-    def _keep(self, request: Prepared) -> bytes:
-        """What is the same in each message of a prepared request; all but the person's token is shared by all persons."""
-        key = (request, self._fields)
-        shared = self._home.prepared.get(key)
-        if shared is None:
+        lines = self._prepared.get(request)
+        if lines is None:
             lines = self._fields.updated(request.headers).lines
-            shared = self._home.prepared[key] = lines if request.is_template else self._start(request, {}) + lines
-        kept = self._kept[request] = shared + self._authorization_line
-        return kept
+            lines = self._prepared[request] = lines if request.is_template else self._start(request, {}) + lines
+        if parts or request.is_template:
+            lines = self._start(request, parts) + lines
+        if self._cookiejar is not None and (cookies := cookie_header(self._cookiejar, self._url_of(request, parts))):
+            lines += encode_fields({"Cookie": cookies})
+        return lines + self._authorization_line + request_end(request.method, data)
 
     def _start(self, request: Prepared, parts: Mapping[str, object]) -> bytes:
         return request_start(request.method, encode_target(self._base_path + request.fill(parts)), self._home.host_header)

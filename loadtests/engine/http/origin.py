@@ -9,7 +9,8 @@ from urllib.parse import unquote, urlsplit
 from gevent.lock import RLock
 
 from loadtests.engine.http.failures import Failure
-from loadtests.engine.http.wire import KnownHeads, encode_target
+from loadtests.engine.http.wire import Fields, KnownHeads, encode_target
+from loadtests.traffic.prepared import Prepared
 
 KNOWN_URLS = 1024
 """URLs that are not taken apart again."""
@@ -69,8 +70,7 @@ class Origin:
         parts = urlsplit(f"//{netloc}")
         self.scheme, self.sockets = scheme, sockets
         self.heads = KnownHeads()
-        self.prepared: dict[object, bytes] = {}
-        """The unchanging part of prepared requests, by what they are made of."""
+        self._prepared: dict[Fields, dict[Prepared, bytes]] = {}
         self._lookup = RLock()
         self._addresses: list[Address] = []
         self._context_factory = context_factory
@@ -92,6 +92,10 @@ class Origin:
         if self.scheme == "https" and self._context is None:
             self._context = self._context_factory()
         return self._context
+
+    def prepared_with(self, fields: Fields) -> dict[Prepared, bytes]:
+        """What is the same in each message of a prepared request with these header fields, for all users to share."""
+        return self._prepared.setdefault(fields, {})
 
     def addresses(self) -> list[Address]:
         """Where to connect, the address that worked last first. Raises Failure `dns`."""

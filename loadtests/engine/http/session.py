@@ -37,7 +37,7 @@ class Session(Client):
         self, base_url: str, sink: Sink, listeners: Listeners, network: Network, options: Options, user: Any = None
     ) -> None:
         super().__init__(base_url, sink, listeners, network, options, user)
-        self._permits = BoundedSemaphore(options.concurrency)
+        self._permits: BoundedSemaphore | None = None
         self.request_name: str | None = None
         """Name of requests that are given none."""
 
@@ -75,7 +75,7 @@ class Session(Client):
         self._sink.sent(planned)
         leaving = None
         try:
-            with self._permits:
+            with self._permit():
                 response = self._fetch(outgoing, origin, message, allow_redirects, stream)
             status = response.status_code
             if not (status in expect if expect else status < 400):
@@ -149,6 +149,11 @@ class Session(Client):
             yield from lines
         if rest:
             yield rest
+
+    def _permit(self) -> BoundedSemaphore:
+        if self._permits is None:
+            self._permits = BoundedSemaphore(self._options.concurrency)
+        return self._permits
 
     def _outgoing(
         self,
