@@ -50,7 +50,7 @@ class RunClock:
         return False
 
     def _nap(self, delay_s: float) -> None:
-        """gevent.sleep without the objects that it makes to find out who woke it: whoever did, the caller looks at the clock."""
+        """gevent.sleep without what it makes to find out who woke it: whoever did, the caller looks at the clock."""
         timer = self._hub.loop.timer(delay_s)
         timer.start(getcurrent().switch, update=True)
         try:
