@@ -12,13 +12,14 @@ STACK = auto
 SEED =
 OUT = results
 SERVERS = wheels
+QUICK =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
 	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system]'
@@ -59,6 +60,10 @@ setup-dev: .venv/.dev backend/.venv/.dev ## the same, with what checks and tests
 
 docs: setup ## write docs/scenarios.md from the schema
 	@.venv/bin/python scripts/scenario_reference.py
+
+bench: setup ## the generator against its peers, 20 minutes (QUICK=1: under five); writes benchmarks/README.md
+	@sh scripts/install_peers.sh
+	@.venv/bin/python -m benchmarks.generator $(if $(QUICK),--quick)
 
 lock: setup-dev ## make the lock files anew from the .in files, with the newest versions
 	@.venv/bin/python -m pip install -q uv

@@ -136,7 +136,7 @@ class Histogram:
         found = (hdr.lowest_trackable_value, hdr.highest_trackable_value, hdr.significant_figures)
         if found != (LOWEST_US, HIGHEST_US, DIGITS):
             raise ValueError(f"a histogram of {found} cannot be merged with one of {(LOWEST_US, HIGHEST_US, DIGITS)}")
-        made._hdr.encoder.add(hdr.encoder)
+        made._hdr, made._counts = hdr, hdr.counts
         made.count, made.sum_us, made.overflow = data["n"], data["sum"], data["over"]
         made.min_us, made.max_us = data["min"], data["max"]
         return made

@@ -10,6 +10,10 @@ from typing import Any
 from loadtests.errors import RunError
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""One for all lines: json.dumps makes a new encoder for each."""
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON file so that it is there in full or not at all. Raises RunError when the disk refuses."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -58,7 +62,7 @@ class LineWriter:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write the records, one a line."""
-        data = "".join(json.dumps(record, separators=(",", ":"), allow_nan=False) + "\n" for record in records).encode()
+        data = "".join(_encode(record) + "\n" for record in records).encode()
         if not data:
             return
         try:

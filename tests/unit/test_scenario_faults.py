@@ -33,7 +33,7 @@ ONE_FAULT = [
     ("users in words", changed("users = 10", 'users = "many"'), "load.users", "valid integer"),
     ("rate below zero", changed("users = 10", "users = 10\nrate_per_user = -1"), "load.rate_per_user", "greater than 0"),
     ("weight zero", changed("weight = 3", "weight = 0"), "mix[0].weight", "greater than 0"),
-    ("unknown process", changed("users = 10", 'users = 10\narrivals = "uniform"'), "load.arrivals", "'constant' or 'poisson'"),
+    ("unknown process", changed("users = 10", 'users = 10\narrivals = "bursty"'), "load.arrivals", "'uniform' or 'poisson'"),
     ("ramp as long as the load", changed(DURATION, DURATION + '\nramp_up = "10s"'), "load", "ramp_up must be shorter"),
     ("no duration", changed(DURATION, ""), "load", "duration is missing"),
     (
@@ -43,7 +43,7 @@ ONE_FAULT = [
         "either stages or duration",
     ),
     ("stages of nothing", changed(DURATION, 'stages = [{ duration = "5s", to = 0 }]'), "load", "stages offer no load"),
-    ("stage without goal", changed(DURATION, 'stages = [{ duration = "5s" }]'), "load.stages[0].to", "is missing"),
+    ("stage without goal", changed(DURATION, 'stages = [{ duration = "5s" }]'), "load.stages[0]", "either 'to'"),
     ("closed without think time", changed(DURATION, DURATION + '\nmodel = "closed"'), "load", "needs think_time"),
     ("open with think time", changed(DURATION, DURATION + '\nthink_time = ["1s", "2s"]'), "load", "belongs to the closed"),
     (

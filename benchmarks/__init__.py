@@ -1,0 +1,1 @@
+"""The generator against its peers, and against its own promises: `make bench`."""
