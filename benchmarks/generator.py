@@ -7,6 +7,7 @@ is reported is the median of the rounds, with its spread, and ratios within this
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -206,7 +207,8 @@ def _versions(tools: Sequence[Tool]) -> dict[str, str]:
     for tool in tools:
         if tool.name in asked and tool.is_there:
             said = subprocess.run([tool.program, *asked[tool.name]], capture_output=True, text=True, check=False)
-            found[tool.name] = ((said.stdout + said.stderr).strip().splitlines() or ["?"])[0]
+            number = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+            found[tool.name] = number[0] if number else "?"
     return found
 
 

@@ -25,7 +25,7 @@ PROMISES = (
 def render(result: Mapping[str, Any]) -> str:
     """The whole page."""
     machine = result["measured"]
-    versions = ", ".join(f"{name} {text.removeprefix(name).strip()}" for name, text in machine["versions"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     lines = [
         "# The generator, measured",
         "",
@@ -52,8 +52,9 @@ def render(result: Mapping[str, Any]) -> str:
         _row("scenario", "the same through a whole scenario: journeys, schedule, ledger", result["scenario"]),
         "",
         *_absent(result["absent"]),
-        f"Ratio to wrk: {result['ratios'].get('prepared_vs_wrk', 'not measured')}. p50 and p99 are what each tool says of itself;",
-        "ab and Locust say whole milliseconds. Our latencies run from the moment the request was due.",
+        f"Ratio to wrk: {result['ratios'].get('prepared_vs_wrk', 'not measured')}.",
+        "p50 and p99 are what each tool says of itself; ab and Locust say whole milliseconds.",
+        "Our latencies run from the moment the request was due.",
         "",
         "## 10,000 users at one request a second each",
         "",
@@ -107,8 +108,9 @@ def _many(result: Mapping[str, Any]) -> list[str]:
     ours, peer = result["ten_thousand"], result["ten_thousand_fasthttp"]
     return [
         f"One worker process on one core: {ours['sent']:,} of {ours['planned']:,} planned requests sent, "
-        f"{ours['rate']:,.0f} req/s after the ramp, lateness p99 {ours['lateness_p99_ms']:g} ms, {ours['cpu_cores']:.2f} cores, "
-        f"{ours['rss_mb']:.0f} MB, {ours['reconnects']} reconnects. CPU per request: {ours['cpu_us']:g} µs, and "
+        f"{ours['rate']:,.0f} req/s after the ramp, lateness p99 {ours['lateness_p99_ms']:g} ms, "
+        f"{ours['cpu_cores']:.2f} cores, {ours['rss_mb']:.0f} MB, {ours['reconnects']} reconnects. "
+        f"CPU per request: {ours['cpu_us']:g} µs, and "
         f"{ours['cpu_us_of_100_users']:g} µs with 100 users at the same rate.",
         "",
         f"Locust's FastHttpUser with `constant_pacing(1)` on the same core: {peer['rate']:,.0f} req/s, "
@@ -120,8 +122,8 @@ def _more(result: Mapping[str, Any]) -> list[str]:
     scaling, master = result["scaling"], result["master"]
     return [
         f"Each worker is offered 12,000 req/s: one worker answers {scaling['one_worker_rate']:,.0f}/s, two answer "
-        f"{scaling['two_workers_rate']:,.0f}/s. Two cores hold both workers, the target and the master, so this shows that workers "
-        "do not slow each other, not how far they go.",
+        f"{scaling['two_workers_rate']:,.0f}/s. Two cores hold both workers, the target and the master, so this shows that "
+        "workers do not slow each other, not how far they go.",
         "",
         f"The master with {master['workers']} workers of {master['rate_per_worker']:,} req/s each "
         f"({master['workers'] * master['rate_per_worker']:,} req/s in all, a quarter of them accepted tasks) "

@@ -150,12 +150,11 @@ def _face(host: str, seconds: float, folder: Path) -> list[str]:
     return [*_locust("face.py")(host, seconds, folder)[:-1], f"{seconds:.0f}s"]
 
 
-def read_csv(cost: Cost, seconds: float, folder: Path) -> Run:
-    """The result of a run of Locust, as its own CSV has it."""
+def read_csv(cost: Cost, _: float, folder: Path) -> Run:
+    """The result of a run of Locust, as its own CSV has it: of all but the last second or two, which it leaves out."""
     with (folder / "locust_stats.csv").open() as file:
         total = {row["Name"]: row for row in csv.DictReader(file)}["Aggregated"]
-    rate = int(total["Request Count"]) / seconds
-    return _run(cost, rate, int(total["Failure Count"]), float(total["50%"]), float(total["99%"]))
+    return _run(cost, float(total["Requests/s"]), int(total["Failure Count"]), float(total["50%"]), float(total["99%"]))
 
 
 def _read_prepared(cost: Cost, _: float, folder: Path) -> Run:

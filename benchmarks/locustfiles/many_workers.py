@@ -76,7 +76,7 @@ class FakeWorker:
             "snapshots": recorder.snapshots,
             "counts": recorder.total_counts.to_json(),
             "ok": recorder.total_ok,
-            "failed": 0,
+            "failures": {},
             "accepted": recorder.total_accepted,
             "users": 1,
             "stream_digest": "0" * 32,

@@ -1,5 +1,6 @@
 """Where a worker's numbers go: O(1), no I/O, never raises. Once a second what was recorded becomes a snapshot."""
 
+from collections import Counter
 from typing import Any
 
 from loadtests.engine.http.failures import Failure
@@ -24,8 +25,15 @@ class Recorder:
         """Since the last snapshot; users count their turns here."""
         self.total_counts = Counts()
         """Of all snapshots taken."""
-        self.total_ok = self.total_failed = self.total_accepted = 0
+        self.total_ok = self.total_accepted = 0
+        self.total_failures: Counter[str] = Counter()
+        """Failed requests since the start, by kind."""
         self.in_flight = 0
+
+    @property
+    def total_failed(self) -> int:
+        """Failed requests since the start."""
+        return self.total_failures.total()
 
     @property
     def snapshots(self) -> int:
@@ -49,7 +57,7 @@ class Recorder:
             self.total_ok += 1
             series.record(response_us, service_us, received)
         else:
-            self.total_failed += 1
+            self.total_failures[failed.kind] += 1
             series.record(response_us, service_us, received, failed.kind)
 
     def late(self, lateness_us: int) -> None:

@@ -179,7 +179,7 @@ class Reporter:
             "snapshots": recorder.snapshots,
             "counts": recorder.total_counts.to_json(),
             "ok": recorder.total_ok,
-            "failed": recorder.total_failed,
+            "failures": dict(recorder.total_failures),
             "accepted": recorder.total_accepted,
             "users": crew.size,
             "stream_digest": f"{crew.stream_digest:032x}",

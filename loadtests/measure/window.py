@@ -31,6 +31,11 @@ class Window:
         """Users at work at the end of the second."""
         return sum(gauges.users for gauges in self.workers.values())
 
+    @property
+    def sockets(self) -> int:
+        """Open connections at the end of the second."""
+        return sum(gauges.sockets for gauges in self.workers.values())
+
     def total(self, without: str = "") -> Series:
         """All series in one, but for the one named `without`."""
         whole = Series()

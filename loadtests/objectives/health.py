@@ -1,11 +1,11 @@
 """Can the generator be believed? Each check has a limit and an observed value; one that fails makes the run invalid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loadtests.measure.histogram import Histogram
 from loadtests.objectives.evaluate import Result
-from loadtests.units import format_duration
+from loadtests.units import format_duration, format_size
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,14 @@ class HealthLimits:
 
     lateness_p99_s: float
     offered_ratio: float
+    cpu: float
+    """Cores of the busiest worker, on average over the run."""
+    loop_lag_p99_s: float
+    reconnects: float
+    """Connections beyond the first of each user, per request."""
+    sockets_per_user: float
+    memory_bytes: float
+    """Of the largest worker."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,15 @@ class HealthFacts:
     users_planned: int
     users_started: int
     journey_errors: int
+    cpu: float | None
+    """Cores of the busiest worker; None without windows."""
+    loop_lag: Histogram
+    connections: int
+    """Connections that were opened."""
+    requests: int
+    most_sockets: int
+    memory_bytes: int | None
+    """Largest resident memory of a worker; None without windows."""
 
 
 def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
@@ -46,6 +63,7 @@ def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
         _count("journeys", "journeys that raised an exception", facts.journey_errors),
         _lateness(facts, limits),
         _offered(facts, limits),
+        *_generator(facts, limits),
     ]
 
 
@@ -83,3 +101,28 @@ def _offered(facts: HealthFacts, limits: HealthLimits) -> Result:
     ratio = facts.sent / facts.planned
     shown = f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.planned:,})"
     return _result("offered", text, ratio >= limits.offered_ratio, ratio, shown, limits.offered_ratio)
+
+
+def _generator(facts: HealthFacts, limits: HealthLimits) -> Iterator[Result]:
+    """The workers' own use of their machines; nothing of a load that never began, which `complete` says."""
+    if facts.cpu is None:
+        return
+    yield _at_most("cpu", "cpu of the busiest worker", facts.cpu, limits.cpu, lambda cores: f"{cores * 100:.3g} %")
+    lag_s = facts.loop_lag.quantile(0.99) / 1e6 if facts.loop_lag.count else None
+    yield _at_most("loop_lag", "loop_lag.p99", lag_s, limits.loop_lag_p99_s, format_duration)
+    again = max(0, facts.connections - facts.users_started)
+    ratio = again / facts.requests if facts.requests else None
+    yield _at_most(
+        "reconnects", "reconnects per request", ratio, limits.reconnects, lambda value: f"{value * 100:.3g} %", f" ({again:,})"
+    )
+    per_user = facts.most_sockets / facts.users_started if facts.users_started else None
+    sockets = f" ({facts.most_sockets:,})"
+    yield _at_most("sockets", "open sockets per user", per_user, limits.sockets_per_user, lambda value: f"{value:.3g}", sockets)
+    yield _at_most("memory", "memory of the largest worker", facts.memory_bytes, limits.memory_bytes, format_size)
+
+
+def _at_most(name: str, what: str, value: float | None, limit: float, shown: Callable[[float], str], more: str = "") -> Result:
+    text = f"{what} <= {shown(limit)}"
+    if value is None:
+        return _result(name, text, False, None, "no data", limit)
+    return _result(name, text, value <= limit, float(value), shown(value) + more, limit)

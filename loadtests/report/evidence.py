@@ -172,6 +172,12 @@ class Evidence:
             users_planned=self.plan.scenario.load.users,
             users_started=sum(event["users"] for event in self.events_of("start")),
             journey_errors=counts.journey_errors,
+            cpu=max((use.cpu for use in self.totals.use.values()), default=None),
+            loop_lag=self.totals.loop_lag,
+            connections=counts.connections,
+            requests=counts.sent,
+            most_sockets=self.totals.most_sockets,
+            memory_bytes=max((use.most_rss_bytes for use in self.totals.use.values()), default=None),
         )
 
     def _planned(self) -> int:

@@ -48,7 +48,7 @@ class Progress:
         whole = window.total(without=AUTH_SERIES)
         self._requests += whole.requests
         self._failures += whole.failed
-        text = self._line(window)
+        text = f"{self._line(window)}\n{generator_line(window)}"
         if self._live:
             self._live.update(Text(text))
         elif window.number % PLAIN_EVERY_S == PLAIN_EVERY_S - 1:
@@ -67,6 +67,17 @@ class Progress:
             f"{phase:>10}  users {window.users:,}  offered {window.counts.scheduled:,}/s  "
             f"achieved {whole.ok:,}/s  {latency}  failed {self._failures:,}/{self._requests:,}"
         )
+
+
+def generator_line(window: Window) -> str:
+    """How the workers themselves are: what they use, the worst of them where one figure is all there is room for."""
+    workers = window.workers.values()
+    late = format_duration(window.lateness.quantile(0.99) / 1e6) if window.lateness.count else "no turns"
+    cpu, lag_us, rss = (max((getattr(one, name) for one in workers), default=0) for name in ("cpu", "loop_lag_us", "rss_bytes"))
+    return (
+        f"{'generator':>10}  late p99 {late}  cpu {cpu * 100:.0f} %  loop lag {format_duration(lag_us / 1e6)}  "
+        f"sockets {window.sockets:,} ({window.counts.connections:,} new)  rss {rss / 1e6:,.0f} MB"
+    )
 
 
 def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], folder: str) -> None:

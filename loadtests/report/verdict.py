@@ -8,6 +8,7 @@ from loadtests.exitcodes import ExitCode
 from loadtests.objectives.evaluate import Result, evaluate
 from loadtests.objectives.health import HealthLimits, judge_health
 from loadtests.report.evidence import Evidence
+from loadtests.scenario.schema import Health
 
 VERSION = 1
 Word = Literal["pass", "fail", "invalid"]
@@ -41,8 +42,7 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Invalid when any health check fails; else fail when any objective does; else pass."""
-    limits = evidence.plan.scenario.health
-    health = judge_health(evidence.health_facts(), HealthLimits(limits.lateness_p99, limits.offered))
+    health = judge_health(evidence.health_facts(), health_limits(evidence.plan.scenario.health))
     facts = evidence.facts()
     objectives = [evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items()]
     word: Word = "pass"
@@ -51,3 +51,16 @@ def judge(evidence: Evidence) -> Verdict:
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
     return Verdict(word, objectives, health, evidence.plan.notes)
+
+
+def health_limits(health: Health) -> HealthLimits:
+    """The limits of a scenario's `[health]` table."""
+    return HealthLimits(
+        lateness_p99_s=health.lateness_p99,
+        offered_ratio=health.offered,
+        cpu=health.cpu,
+        loop_lag_p99_s=health.loop_lag_p99,
+        reconnects=health.reconnects,
+        sockets_per_user=health.sockets_per_user,
+        memory_bytes=health.memory,
+    )

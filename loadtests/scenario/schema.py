@@ -30,6 +30,16 @@ def _ratio(value: object) -> object:
     raise ValueError("a share is a text with a percent sign, such as '1%'")
 
 
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        return units.parse_quantity(value, units.SIZE_BYTES, "1GB")
+    raise ValueError("a size is a text with a unit, such as '1GB'")
+
+
+def _size_text(value: float) -> str:
+    return units.exact(value, units.SIZE_BYTES)
+
+
 def _port_is_one(host: str) -> str:
     try:
         urlsplit(host).port  # noqa: B018  # the property raises
@@ -44,6 +54,7 @@ def _percent_text(value: float) -> str:
 
 Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(units.duration_text)]
 Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(_percent_text), Field(ge=0, le=1)]
+Size = Annotated[float, BeforeValidator(_size), PlainSerializer(_size_text)]
 Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True)]
 
@@ -213,6 +224,16 @@ class Health(Table):
     """Largest 99th percentile of the generator's own lateness."""
     offered: Ratio = 0.99
     """Least share of the scheduled turns that must be sent."""
+    cpu: Annotated[Ratio, Field(gt=0)] = 0.95
+    """Most of a core that a worker may use on average: near 100 % it measures itself."""
+    loop_lag_p99: Annotated[Duration, Field(gt=0)] = 1.0
+    """Largest 99th percentile, over workers and seconds, of the event loop's longest oversleep in a second."""
+    reconnects: Ratio = 1.0
+    """Most connections beyond the first of each user, per request; a target that keeps connections open needs none."""
+    sockets_per_user: Annotated[Number, Field(gt=0)] = 10.0
+    """Most open connections per user."""
+    memory: Annotated[Size, Field(gt=0)] = 1e9
+    """Most resident memory of a worker, with its unit, such as `1GB`."""
 
 
 class Tasks(Table):

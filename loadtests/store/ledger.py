@@ -1,7 +1,7 @@
 """The ledger: every turn, every request and every accepted task is accounted for, or the run is invalid.
 
     turns:     scheduled = sent + dropped + in flight
-    requests:  sent = ok + failed + in flight
+    requests:  sent = ok + failed + in flight         failed by kind
     tasks:     accepted = completed + failed + pending
 
 After a drain nothing is in flight, except with a worker that was lost: then it is what that worker had in flight at its last
@@ -13,6 +13,7 @@ by the client as it sends and by the recorder as it records, totals by the worke
 windows. Equal numbers therefore say that nothing fell between them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,10 +33,24 @@ class FinalReport:
     snapshots: int
     counts: Counts
     ok: int
-    failed: int
+    failures: Mapping[str, int]
+    """Failed requests by kind."""
     accepted: int
     users: int
     stream_digest: int
+
+    @property
+    def failed(self) -> int:
+        """Failed requests of every kind."""
+        return sum(self.failures.values())
+
+    def imbalances(self) -> Iterable[str]:
+        """What does not add up in this worker's own totals, in words."""
+        counts = self.counts
+        if counts.scheduled != counts.finished + counts.dropped:
+            yield f"{self.name}: scheduled {counts.scheduled:,} is not sent {counts.finished:,} + dropped {counts.dropped:,}"
+        if counts.sent != self.ok + self.failed:
+            yield f"{self.name}: sent {counts.sent:,} is not ok {self.ok:,} + failed {self.failed:,}"
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "FinalReport":
@@ -91,7 +106,15 @@ class Ledger:
     @property
     def failed(self) -> int:
         """Requests that failed."""
-        return sum(series.failed for series in self.series.values())
+        return self.failures.total()
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Failed requests by kind."""
+        kinds: Counter[str] = Counter()
+        for series in self.series.values():
+            kinds.update(series.failures)
+        return kinds
 
     @property
     def in_flight(self) -> int:
@@ -112,6 +135,8 @@ class Ledger:
                 f"requests: sent {counts.sent:,} is not ok {self.ok:,} + failed {self.failed:,} "
                 f"+ in flight {self.lost_in_flight:,}"
             )
+        for final in self.finals:
+            found.extend(final.imbalances())
         if self.unreported is None:
             found.extend(self._against_finals())
         if self.tasks is not None:
@@ -148,6 +173,7 @@ class Ledger:
                 "sent": counts.sent,
                 "ok": self.ok,
                 "failed": self.failed,
+                "failures": dict(self.failures.most_common()),
                 "in_flight": self.lost_in_flight,
                 "authentication": counts.unplanned,
             },
@@ -163,7 +189,14 @@ class Ledger:
                 "rows": tasks.rows,
             },
             "workers": [
-                {"worker": final.worker, "name": final.name, **final.counts.to_json(), "ok": final.ok, "failed": final.failed}
+                {
+                    "worker": final.worker,
+                    "name": final.name,
+                    **final.counts.to_json(),
+                    "ok": final.ok,
+                    "failed": final.failed,
+                    "failures": dict(final.failures),
+                }
                 for final in sorted(self.finals, key=lambda final: final.worker)
             ],
         }

@@ -9,7 +9,6 @@ from typing import Any
 
 from loadtests.errors import RunError
 
-
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """One for all lines: json.dumps makes a new encoder for each."""
 

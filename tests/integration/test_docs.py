@@ -7,7 +7,9 @@ from pathlib import Path
 
 from loadtests.measure.histogram import Histogram
 from loadtests.objectives.grammar import BUILT_IN
-from loadtests.objectives.health import HealthFacts, HealthLimits, judge_health
+from loadtests.objectives.health import HealthFacts, judge_health
+from loadtests.report.verdict import health_limits
+from loadtests.scenario.schema import Health
 from scripts.scenario_reference import PAGE, page
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +23,8 @@ def test_scenario_reference_is_current() -> None:
 def test_objectives_page_lists_every_metric_and_check() -> None:
     """Every metric of the grammar and every health check stands in docs/objectives.md."""
     text = (ROOT / "docs" / "objectives.md").read_text()
-    facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0)
-    names = [*BUILT_IN, *(result.name for result in judge_health(facts, HealthLimits(0.1, 0.99)))]
+    facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0, 0.0, Histogram(), 0, 0, 0, 0)
+    names = [*BUILT_IN, *(result.name for result in judge_health(facts, health_limits(Health())))]
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

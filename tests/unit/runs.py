@@ -157,7 +157,7 @@ class SyntheticRun:
             "snapshots": recorder.snapshots,
             "counts": recorder.total_counts.to_json(),
             "ok": recorder.total_ok,
-            "failed": recorder.total_failed,
+            "failures": dict(recorder.total_failures),
             "accepted": recorder.total_accepted,
             "users": len(shard(self.plan.scenario.load.users, worker, self.workers)),
             "stream_digest": f"{self._digest(worker):032x}",

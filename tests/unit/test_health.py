@@ -10,7 +10,15 @@ from loadtests.measure.histogram import Histogram
 from loadtests.objectives.evaluate import Result
 from loadtests.objectives.health import HealthFacts, HealthLimits, judge_health
 
-LIMITS = HealthLimits(lateness_p99_s=0.1, offered_ratio=0.99)
+LIMITS = HealthLimits(
+    lateness_p99_s=0.1,
+    offered_ratio=0.99,
+    cpu=0.95,
+    loop_lag_p99_s=0.25,
+    reconnects=0.01,
+    sockets_per_user=2.0,
+    memory_bytes=1e9,
+)
 
 
 def lateness(*values_us: int) -> Histogram:
@@ -34,6 +42,12 @@ def healthy() -> HealthFacts:
         users_planned=50,
         users_started=50,
         journey_errors=0,
+        cpu=0.95,
+        loop_lag=lateness(250_000),
+        connections=60,
+        requests=1000,
+        most_sockets=100,
+        memory_bytes=10**9,
     )
 
 
@@ -54,6 +68,11 @@ def test_everything_at_its_limit_passes() -> None:
         ("journeys", "pass"),
         ("lateness", "pass"),
         ("offered", "pass"),
+        ("cpu", "pass"),
+        ("loop_lag", "pass"),
+        ("reconnects", "pass"),
+        ("sockets", "pass"),
+        ("memory", "pass"),
     ]
 
 
@@ -64,14 +83,39 @@ def test_everything_at_its_limit_passes() -> None:
         ("workers", {"lost_workers": ("worker-2 died", "worker-3 died")}, 0.0, "worker-2 died; worker-3 died"),
         ("snapshots", {"missing_snapshots": 1}, 1.0, "1"),
         ("ledger", {"imbalances": ("turns: 5", "requests: 6")}, 0.0, "turns: 5; requests: 6"),
-        ("users", {"users_started": 49}, 49.0, "49"),
+        ("users", {"users_started": 49, "connections": 59, "most_sockets": 98}, 49.0, "49"),
         ("journeys", {"journey_errors": 1}, 1.0, "1"),
         ("lateness", {"lateness": lateness(*[100_001] * 100)}, 0.100001, "100 ms"),
         ("lateness", {"lateness": lateness()}, None, "no data"),
         ("offered", {"sent": 989}, 0.989, "98.9 % .989 of 1,000."),
         ("offered", {"planned": 0, "sent": 0}, None, "no data"),
+        ("cpu", {"cpu": 0.951}, 0.951, "95.1 %"),
+        ("loop_lag", {"loop_lag": lateness(251_000)}, 0.251, "251 ms"),
+        ("loop_lag", {"loop_lag": lateness()}, None, "no data"),
+        ("reconnects", {"connections": 61}, 0.011, "1.1 % .11."),
+        ("reconnects", {"requests": 0}, None, "no data"),
+        ("sockets", {"most_sockets": 101}, 2.02, "2.02 .101."),
+        ("memory", {"memory_bytes": 1_010_000_000}, 1.01e9, "1.01 GB"),
     ],
-    ids=["halted", "lost", "missing", "imbalance", "users", "journeys", "late", "no lateness", "offered", "nothing offered"],
+    ids=[
+        "halted",
+        "lost",
+        "missing",
+        "imbalance",
+        "users",
+        "journeys",
+        "late",
+        "no lateness",
+        "offered",
+        "nothing offered",
+        "busy",
+        "lag",
+        "no lag",
+        "reconnects",
+        "no requests",
+        "sockets",
+        "memory",
+    ],
 )
 def test_each_check_fails_alone(check: str, changes: dict[str, Any], observed: float | None, words: str) -> None:
     """One trouble fails one check, which carries the limit and what was observed."""
@@ -82,12 +126,20 @@ def test_each_check_fails_alone(check: str, changes: dict[str, Any], observed: f
     assert re.search(words, failed.observed_text)
 
 
+def test_a_load_that_never_began_is_not_asked_for_its_cpu() -> None:
+    """Without windows there is nothing to say of the workers; another check says that there was no load."""
+    assert {"cpu", "memory", "sockets"}.isdisjoint(checks(replace(healthy(), cpu=None, memory_bytes=None)))
+
+
 def test_limits_are_in_the_results() -> None:
     """Each result says in words and as a number what was asked."""
     results = checks(healthy())
     assert (results["lateness"].objective, results["lateness"].limit) == ("lateness.p99 <= 100 ms", 0.1)
     assert (results["offered"].objective, results["offered"].limit) == ("offered >= 99 % of planned", 0.99)
     assert (results["users"].objective, results["users"].limit) == ("users started >= 50", 50.0)
+    assert (results["cpu"].objective, results["cpu"].limit) == ("cpu of the busiest worker <= 95 %", 0.95)
+    assert (results["memory"].objective, results["memory"].limit) == ("memory of the largest worker <= 1 GB", 1e9)
+    assert (results["reconnects"].objective, results["reconnects"].limit) == ("reconnects per request <= 1 %", 0.01)
     assert (results["snapshots"].objective, results["snapshots"].limit) == ("missing snapshots <= 0", 0.0)
 
 

@@ -21,7 +21,13 @@ def series(ok: int, failed: int) -> Series:
 def final(worker: int, scheduled: int, sent: int, ok: int, failed: int) -> FinalReport:
     """A worker's last report."""
     counts = Counts(scheduled=scheduled, started=scheduled, finished=scheduled, sent=sent)
-    return FinalReport(worker, f"worker-{worker}", 5, counts, ok, failed, accepted=0, users=1, stream_digest=0)
+    return FinalReport(
+        worker, f"worker-{worker}", 5, counts, ok, {"reset": failed} if failed else {}, accepted=0, users=1, stream_digest=0
+    )
+
+
+ONE_TOO_MANY = Counts(scheduled=41, started=40, finished=40, sent=40)
+"""Of a worker that lost sight of a turn."""
 
 
 def balanced() -> Ledger:
@@ -53,16 +59,29 @@ def test_balanced_ledger_says_nothing() -> None:
         ),
         (
             replace(balanced(), counts=replace(balanced().counts, sent=100), finals=[final(0, 100, 100, 95, 4)]),
-            ["requests: sent 100 is not ok 95 + failed 4 + in flight 0"],
+            ["requests: sent 100 is not ok 95 + failed 4 + in flight 0", "worker-0: sent 100 is not ok 95 + failed 4"],
         ),
         (
             replace(balanced(), counts=replace(balanced().counts, started=98, finished=97, dropped=2)),
             ["turns: 1 began and never ended"],
         ),
         (replace(balanced(), finals=[final(0, 60, 59, 57, 2), final(1, 41, 40, 38, 2)]), ["scheduled: .* 100, .* 101"]),
-        (replace(balanced(), finals=[final(0, 60, 59, 57, 2), final(1, 40, 39, 38, 2)]), ["sent: .* 99, .* 98"]),
-        (replace(balanced(), finals=[final(0, 60, 59, 58, 2), final(1, 40, 40, 38, 2)]), ["ok: .* hold 95, .* counted 96"]),
-        (replace(balanced(), finals=[final(0, 60, 59, 57, 2), final(1, 40, 40, 38, 1)]), ["failed: .* hold 4, .* counted 3"]),
+        (
+            replace(balanced(), finals=[final(0, 60, 59, 57, 2), final(1, 40, 39, 38, 2)]),
+            ["worker-1: sent 39 is not ok 38 + failed 2", "sent: .* 99, .* 98"],
+        ),
+        (
+            replace(balanced(), finals=[final(0, 60, 59, 58, 2), final(1, 40, 40, 38, 2)]),
+            ["worker-0: sent 59 is not ok 58 + failed 2", "ok: .* hold 95, .* counted 96"],
+        ),
+        (
+            replace(balanced(), finals=[final(0, 60, 59, 57, 2), final(1, 40, 40, 38, 1)]),
+            ["worker-1: sent 40 is not ok 38 + failed 1", "failed: .* hold 4, .* counted 3"],
+        ),
+        (
+            replace(balanced(), finals=[final(0, 60, 59, 57, 2), replace(final(1, 40, 40, 38, 2), counts=ONE_TOO_MANY)]),
+            ["worker-1: scheduled 41 is not sent 40 + dropped 0", "scheduled: .* 100, .* 101"],
+        ),
         (replace(balanced(), finals=[]), ["scheduled: ", "sent: ", "ok: ", "failed: "]),
         (
             replace(balanced(), lost_in_flight=1),
@@ -78,6 +97,7 @@ def test_balanced_ledger_says_nothing() -> None:
         "sent by workers",
         "ok by workers",
         "failed by workers",
+        "a worker's turn without end",
         "no finals",
         "in flight without loss",
     ],
@@ -150,7 +170,7 @@ def test_final_report_is_read_from_its_event() -> None:
         "snapshots": 3,
         "counts": Counts(scheduled=4).to_json(),
         "ok": 4,
-        "failed": 0,
+        "failures": {},
         "accepted": 1,
         "users": 2,
         "stream_digest": "00ff",
@@ -165,7 +185,14 @@ def test_ledger_as_json() -> None:
     data = replace(balanced(), finals=list(reversed(balanced().finals))).to_json()
     assert (data["version"], data["balanced"], data["imbalances"]) == (1, True, [])
     assert data["turns"] == {"scheduled": 100, "sent": 97, "dropped": 3, "in_flight": 0}
-    assert data["requests"] == {"sent": 99, "ok": 95, "failed": 4, "in_flight": 0, "authentication": 2}
+    assert data["requests"] == {
+        "sent": 99,
+        "ok": 95,
+        "failed": 4,
+        "failures": {"timeout": 4},
+        "in_flight": 0,
+        "authentication": 2,
+    }
     assert data["tasks"] == {"accepted": 33, "completed": 30, "failed": 1, "pending": 2, "lost": 0, "rows": 33}
     assert [worker["worker"] for worker in data["workers"]] == [0, 1]
     assert data["unreported"] is None
