@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.calibration import calibrate, to_json
 from benchmarks.engine import EngineRun, run_scenario
 from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe, run
 from benchmarks.master import WORKERS, master_cores
@@ -86,6 +87,8 @@ def measure(effort: Effort) -> dict[str, Any]:
             scenario = _repeat("flat-out scenario", effort.rounds, lambda: run_scenario("flat_out", host, [1], effort.flat_s))
             many = _ten_thousand(host, effort)
             scaling = _scaling(host, effort)
+    note("calibration")
+    calibration = to_json(calibrate())
     note("the master with 50 workers")
     master = master_cores(MASTER_RATE, 10)
     return {
@@ -102,6 +105,7 @@ def measure(effort: Effort) -> dict[str, Any]:
         "ratios": _ratios(flat),
         **many,
         "scaling": scaling,
+        "calibration": calibration,
         "master": {"workers": WORKERS, "rate_per_worker": MASTER_RATE, "cpu_cores": round(master, 3)},
     }
 

@@ -60,6 +60,15 @@ def render(result: Mapping[str, Any]) -> str:
         "",
         *_many(result),
         "",
+        "## Calibration",
+        "",
+        "A server that measures how long it took for each answer; its quantiles are exact. From due, a server that stands still",
+        "for S = 2 s of T = 20 s: theory says Q(q) = S - (1 - q) T (benchmarks/calibration.py derives it).",
+        "",
+        "| server | time | quantile | exact ms | reported ms | error |",
+        "|---|---|---|---|---|---|",
+        *(_calibrated(row) for row in result["calibration"]),
+        "",
         "## More workers",
         "",
         *_more(result),
@@ -102,6 +111,13 @@ def _row(name: str, what: str, one: Mapping[str, Any]) -> str:
 
 def _absent(names: list[str]) -> list[str]:
     return [f"Not installed here, so not measured: {', '.join(names)}.", ""] if names else []
+
+
+def _calibrated(row: Mapping[str, Any]) -> str:
+    since = {"service": "from the send", "response": "from due"}[row["kind"]]
+    exact = "small" if row["exact_ms"] is None else f"{row['exact_ms']:,.1f}"
+    error = "" if row["error"] is None else f"{row['error'] * 100:+.2f} %"
+    return f"| {row['distribution']} | {since} | {row['quantile']:g} | {exact} | {row['reported_ms']:,.1f} | {error} |"
 
 
 def _many(result: Mapping[str, Any]) -> list[str]:
