@@ -62,7 +62,7 @@ def render(result: Mapping[str, Any]) -> str:
         "",
         "## Calibration",
         "",
-        "A server that measures how long it took for each answer; its quantiles are exact. From due, a server that stands still",
+        "A server that measures how long it took for each answer; its quantiles are exact. From due, one that stands still",
         "for S = 2 s of T = 20 s: theory says Q(q) = S - (1 - q) T (benchmarks/calibration.py derives it).",
         "",
         "| server | time | quantile | exact ms | reported ms | error |",

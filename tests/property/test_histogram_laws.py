@@ -4,10 +4,11 @@ import json
 from fractions import Fraction
 from math import ceil
 
+from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.measure.histogram import HIGHEST_US, Histogram
+from loadtests.measure.histogram import DIGITS, HIGHEST_US, LOWEST_US, Histogram, bucket_of
 from loadtests.measure.series import MAX_KINDS, Series
 
 IN_RANGE = st.one_of(st.integers(1, 5000), st.integers(1, HIGHEST_US), st.integers(0, 31).map(lambda power: 2**power))
@@ -138,3 +139,36 @@ def test_capped_kinds_lose_no_failure(kinds: list[int]) -> None:
     assert len(series.failures) <= MAX_KINDS + 1
     first = list(dict.fromkeys(kinds))[:MAX_KINDS]
     assert all(series.failures[str(kind)] == kinds.count(kind) for kind in first)
+
+
+ORIGINAL = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+
+
+@settings(max_examples=500)
+@given(value=st.one_of(IN_RANGE, st.integers(0, 32).flatmap(lambda power: st.integers(2**power - 2, 2**power + 2))))
+def test_buckets_are_those_of_the_original(value: int) -> None:
+    """A value goes where HdrHistogram would have put it."""
+    value = min(max(value, 0), HIGHEST_US)
+    assert bucket_of(value) == ORIGINAL.get_counts_array_index(value)
+
+
+@settings(max_examples=100)
+@given(values=st.lists(st.one_of(IN_RANGE, st.integers(-10, 0)), max_size=40))
+def test_what_was_recorded_is_what_the_original_would_hold(values: list[int]) -> None:
+    """The same values, recorded by HdrHistogram's own method, are encoded to the same text."""
+    original = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
+    for value in values:
+        original.record_value(max(value, 0))
+    if original.total_count:
+        assert histogram_of(values).encode_hdr() == original.encode().decode()
+
+
+@settings(max_examples=100)
+@given(values=st.lists(ANY, max_size=40))
+def test_values_are_all_there(values: list[int]) -> None:
+    """Walking the buckets finds as many values as were recorded, each within a thousandth, and in rising order."""
+    found = [value for value, count in histogram_of(values).values() for _ in range(count)]
+    real = sorted(max(0, value) for value in values)
+    assert len(found) == len(real)
+    assert found == sorted(found)
+    assert all(abs(one - other) <= other / 1000 for one, other in zip(found, real, strict=True) if other <= HIGHEST_US)

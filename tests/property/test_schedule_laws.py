@@ -4,14 +4,16 @@ import math
 import random
 from itertools import islice, pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtests.pacing.schedule import Process, RateProfile, arrival_times
+from loadtests.pacing.schedule import WAVE_KNOTS, Process, RateProfile, arrival_times, unit_arrivals, wave
 
 RATES = st.one_of(st.just(0.0), st.floats(0.001, 1000), st.sampled_from([1.0, 1.0 + 1e-9, 1.0 + 1e-14, 1e-3, 500.0]))
 STEPS = st.one_of(st.just(0.0), st.floats(0.001, 100), st.sampled_from([1.0, 1e-3, 60.0]))
-PROCESSES: st.SearchStrategy[Process] = st.sampled_from(["constant", "poisson"])
+PROCESS_NAMES: tuple[Process, ...] = ("constant", "uniform", "poisson")
+PROCESSES: st.SearchStrategy[Process] = st.sampled_from(["constant", "uniform", "poisson"])
 
 
 @st.composite
@@ -111,9 +113,52 @@ def test_constant_arrivals_are_the_total_to_within_one(profile: RateProfile, see
 @given(rate=st.floats(0.01, 100), seconds=st.floats(1, 100), seed=st.integers(0, 2**32), cut=st.floats(0.1, 0.9))
 def test_a_longer_load_begins_like_a_shorter_one(rate: float, seconds: float, seed: int, cut: float) -> None:
     """The end of a profile does not change what comes before it."""
-    for process in ("constant", "poisson"):
+    for process in PROCESS_NAMES:
         long = RateProfile(((0, rate), (seconds, rate)))
         short = RateProfile(((0, rate), (seconds * cut, rate)))
         whole = list(islice(arrival_times(long, process, random.Random(seed)), 300))
         begin = list(islice(arrival_times(short, process, random.Random(seed)), 300))
         assert whole[: len(begin)] == begin
+
+
+@settings(max_examples=100)
+@given(seed=st.integers(0, 2**64))
+def test_uniform_arrivals_have_one_in_each_interval(seed: int) -> None:
+    """Arrival k lies in [k, k + 1)."""
+    assert [int(area) for area in islice(unit_arrivals("uniform", random.Random(seed)), 100)] == list(range(100))
+
+
+WAVES = {
+    "mean": st.floats(0.01, 1000),
+    "share": st.floats(0, 1),
+    "period_s": st.floats(0.1, 600),
+    "periods": st.floats(0.01, 20),
+}
+
+
+@settings(max_examples=150)
+@given(**WAVES, at=st.floats(0, 1, exclude_max=True))
+def test_wave_is_a_sine(mean: float, share: float, period_s: float, periods: float, at: float) -> None:
+    """Never further from mean + amplitude sin(2 pi t / period) than linear interpolation between its knots allows."""
+    amplitude, duration_s = mean * share, period_s * periods
+    profile = RateProfile(tuple(wave(duration_s, mean, amplitude, period_s)))
+    time_s = at * duration_s
+    sine = mean + amplitude * math.sin(2 * math.pi * time_s / period_s)
+    bound = amplitude * (math.pi / WAVE_KNOTS) ** 2 / 2
+    assert profile.duration_s == duration_s
+    assert abs(profile.rate(time_s) - sine) <= bound * 1.001 + 1e-9 * mean
+
+
+@settings(max_examples=100)
+@given(mean=WAVES["mean"], share=WAVES["share"], period_s=WAVES["period_s"], periods=st.integers(1, 20))
+def test_wave_has_its_mean_over_whole_periods(mean: float, share: float, period_s: float, periods: int) -> None:
+    """What is above the mean equals what is below it."""
+    profile = RateProfile(tuple(wave(period_s * periods, mean, mean * share, period_s)))
+    assert math.isclose(profile.total, mean * period_s * periods, rel_tol=1e-6)
+
+
+@given(mean=st.floats(0, 10), above=st.floats(0.001, 10))
+def test_wave_below_nothing_is_refused(mean: float, above: float) -> None:
+    """There is no negative rate."""
+    with pytest.raises(ValueError, match="amplitude"):
+        list(wave(1.0, mean, mean + above, 1.0))

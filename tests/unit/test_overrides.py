@@ -103,6 +103,15 @@ def test_duration_stretches_stages(tmp_path: Path) -> None:
     assert plan.scenario.load.total_s == 60.0
 
 
+def test_duration_stretches_waves(tmp_path: Path) -> None:
+    """A wave keeps its shape: as many swings in more time."""
+    wave = changed('duration = "10s"', 'stages = [{ duration = "10s", at = 2, wave = { amplitude = 1, period = "5s" } }]')
+    plan = plan_of(tmp_path, wave, duration="1m")
+    (stage,) = plan.scenario.load.stages
+    assert stage.wave is not None
+    assert (stage.duration, stage.at, stage.wave.amplitude, stage.wave.period) == (60.0, 2.0, 1.0, 30.0)
+
+
 @pytest.mark.parametrize("duration", ["1s", "7s", "100ms", "1h", "11h"])
 @pytest.mark.parametrize("text", [STAGES, changed('"10s"', '"1h"\nramp_up = "1s"')], ids=["stages", "ramp"])
 def test_any_duration_stretches(tmp_path: Path, text: str, duration: str) -> None:

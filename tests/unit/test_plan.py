@@ -123,6 +123,21 @@ def test_stages_are_knots(tmp_path: Path) -> None:
     assert plan.offered_rate == pytest.approx(10 * 26 / 6)
 
 
+def test_steps_and_waves_are_knots(tmp_path: Path) -> None:
+    """`at` is a step from the stage's beginning; with `wave` the rate swings around it and ends where the sine does."""
+    stages = (
+        'stages = [{ duration = "2s", at = 2 }, { duration = "4s", to = 1 }, '
+        '{ duration = "10s", at = 3, wave = { amplitude = 2, period = "10s" } }]'
+    )
+    plan = plan_of(tmp_path, changed('duration = "10s"', stages))
+    load = plan.load
+    assert isinstance(load, OpenLoad)
+    rate = plan.scenario.load.rate_per_user
+    shown = {time_s: load.profile.rate(time_s) / rate for time_s in (0.0, 1.9, 4.0, 6.0, 8.5, 13.5)}
+    assert shown == pytest.approx({0.0: 2.0, 1.9: 2.0, 4.0: 1.5, 6.0: 3.0, 8.5: 5.0, 13.5: 1.0})
+    assert load.profile.total / rate == pytest.approx(2 * 2 + 4 * 1.5 + 10 * 3)
+
+
 def test_closed_plan_offers_no_rate(tmp_path: Path) -> None:
     """A closed model offers what the target permits, so it names no rate."""
     plan = plan_of(tmp_path, closed())
