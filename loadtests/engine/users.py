@@ -1,6 +1,7 @@
 """The simulated user: a Locust `User` that lives by the plan's turns instead of Locust's wait times."""
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from typing import TypeVar
@@ -33,6 +34,8 @@ class SimulatedUser(User):
         super().__init__(environment)
         self._crew = crew_of(environment)
         self._token: tokens.Token | None = None
+        self._renew_at = math.inf
+        """When the token is to be replaced, in seconds of the Unix epoch."""
         self._turn = Turn(0.0, 0, 0)
         self._session: Session
         self.number: int
@@ -154,9 +157,10 @@ class SimulatedUser(User):
         return failure and f"POST {auth.login} failed for user {self.number}: {failure}"
 
     def _renew_token(self) -> None:
-        auth, token = self._crew.plan.scenario.auth, self._token
-        if token is None or time.time() < token.expires_at - auth.refresh_before:
+        if time.time() < self._renew_at:
             return
+        auth, token = self._crew.plan.scenario.auth, self._token
+        assert token is not None, "there is one that expires"
         if auth.mode == "mint":
             self._mint()
         else:
@@ -181,4 +185,5 @@ class SimulatedUser(User):
 
     def _use(self, token: tokens.Token) -> None:
         self._token = token
+        self._renew_at = token.expires_at - self._crew.plan.scenario.auth.refresh_before
         self._session.authorization = f"Bearer {token.access}"

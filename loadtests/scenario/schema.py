@@ -73,7 +73,7 @@ class Target(Table):
     health: str = "/healthz"
     """Path that answers below 400 when the target is ready."""
     timeout: Duration = 30.0
-    """Longest wait for one response; a longer one is a failure."""
+    """Longest time for one request, and for connecting, sending and waiting within it; a longer one is a failure."""
 
 
 class Auth(Table):

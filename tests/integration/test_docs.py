@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from loadtests.engine.http import failures
 from loadtests.measure.histogram import Histogram
 from loadtests.objectives.grammar import BUILT_IN
 from loadtests.objectives.health import HealthFacts, judge_health
@@ -28,9 +29,18 @@ def test_objectives_page_lists_every_metric_and_check() -> None:
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
+def test_generator_page_lists_every_kind_of_failure() -> None:
+    """What failures.py lists stands in docs/generator.md, in the same words."""
+    text = (ROOT / "docs" / "generator.md").read_text()
+    listed = re.findall(r"^(\w+)(?: \.\.\.)? {2,}(.*)$", failures.__doc__ or "", re.MULTILINE)
+    assert len(listed) > 15
+    assert [kind for kind, words in listed if f"`{kind}`" not in text or f"| {words} |" not in text] == []
+
+
 def test_links_lead_somewhere() -> None:
     """Every relative link of README and docs names a file that is there."""
-    pages = [ROOT / "README.md", ROOT / "backend" / "README.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [ROOT / "README.md", *(ROOT / name / "README.md" for name in ("backend", "benchmarks"))]
+    pages += (ROOT / "docs").rglob("*.md")
     for page_ in pages:
         for link in re.findall(r"\]\((?!https?://)([^)#]+)", page_.read_text()):
             assert (page_.parent / link).exists(), f"{page_.name}: {link}"

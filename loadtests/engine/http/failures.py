@@ -20,6 +20,7 @@ status_404 ...    an answer whose status was not expected
 rejected          a journey's own check did not like the answer
 abandoned         still unanswered when the drain ended
 stopped           the user was stopped while it waited
+error             an exception of the harness's own: a bug; the log has it
 """
 
 import errno
