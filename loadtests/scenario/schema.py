@@ -72,7 +72,7 @@ class Target(Table):
     """Base address; left out, the stack under test is brought up and gives it."""
     health: str = "/healthz"
     """Path that answers below 400 when the target is ready."""
-    timeout: Duration = 30.0
+    timeout: Annotated[Duration, Field(gt=0)] = 30.0
     """Longest time for one request, and for connecting, sending and waiting within it; a longer one is a failure."""
 
 

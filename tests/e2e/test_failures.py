@@ -43,8 +43,8 @@ PATHS = {
     "fine": ("/ok", None),
     "unavailable": ("/status/503", "status_503"),
     "missing": ("/status/404", "status_404"),
-    "sleepy": ("/sleep/2000", "timeout"),
-    "reset": ("/reset", "closed"),
+    "sleepy": ("/sleep/2000", "read_timeout"),
+    "reset": ("/reset", "reset"),
     "garbage": ("/garbage", "malformed"),
 }
 

@@ -56,9 +56,10 @@ class Connection:
         self._waiter: Any = None
         self._reference = ref(self)
         total_s, read_s = limits.total_s, limits.read_s
-        self._total_timer = None if total_s is None else self._hub.loop.timer(total_s)
+        # Repeating timers, for `again` sets the full time anew; a stopped one that is started goes on with what was left of it.
+        self._total_timer = None if total_s is None else self._hub.loop.timer(total_s, total_s)
         covered = read_s is None or (total_s is not None and total_s <= read_s)
-        self._read_timer = None if covered else self._hub.loop.timer(read_s)
+        self._read_timer = None if covered else self._hub.loop.timer(read_s, read_s)
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +119,7 @@ class Connection:
     def _begin(self) -> None:
         self._busy, self._overdue = True, False
         if self._total_timer is not None:
-            self._total_timer.start(self._on_total_time, update=True)
+            self._total_timer.again(self._on_total_time, update=True)
 
     def _end(self) -> None:
         self._busy = False
@@ -292,7 +293,7 @@ class Connection:
             self._watcher.start(_wake, self._reference)
         timer = self._read_timer
         if timer is not None:
-            timer.start(self._on_read_time, update=True)
+            timer.again(self._on_read_time, update=True)
         self._waiter = getcurrent()
         try:
             woken = self._hub.switch()

@@ -173,8 +173,11 @@ class Session(Client):
         fields = self._fields
         if described or headers:
             fields = _merged(fields, tuple(described.items()), tuple(headers.items()) if headers else ())
-        absolute = not url.startswith("/") and _ABSOLUTE.match(url)
-        return Outgoing(method, url if absolute else self.base_url + url, fields, content)
+        if url.startswith("/"):
+            url = self.base_url + url
+        elif not _ABSOLUTE.match(url):
+            url = f"{self.base_url}/{url}"
+        return Outgoing(method, url, fields, content)
 
     def _encode(self, outgoing: Outgoing) -> tuple[Origin, bytes]:
         """Where it goes, and its bytes."""
