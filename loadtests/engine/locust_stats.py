@@ -47,7 +47,8 @@ class LocustStats:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._handlers: list[Callable[..., None]] = environment.events.request._handlers
-        self._ours = False
+        self._told: object = self
+        """What the event that is fired for others is about: Locust's listener, the first of all, passes it over."""
         for index, handler in enumerate(self._handlers):
             if handler.__module__ == "locust.runners":
                 self._handlers[index] = self._unless_ours(handler)
@@ -55,7 +56,7 @@ class LocustStats:
 
     def _unless_ours(self, handler: Callable[..., None]) -> Callable[..., None]:
         def count(**event: Any) -> None:
-            if not self._ours:
+            if event.get("response") is not self._told:
                 handler(**event)
 
         return count
@@ -67,11 +68,11 @@ class LocustStats:
 
     def fire(self, **event: Any) -> None:
         """Tell the listeners of one request, but not the statistics."""
-        self._ours = True
+        before, self._told = self._told, event["response"]
         try:
             self._environment.events.request.fire(**event)  # type: ignore[no-untyped-call]
         finally:
-            self._ours = False
+            self._told = before
 
     def add_batch(self, method: str, name: str, batch: Batch) -> None:
         """Tell the statistics of requests that did not fail."""

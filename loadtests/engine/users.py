@@ -136,7 +136,6 @@ class SimulatedUser(User):
             recorder.counts.journey_errors += 1
             log.exception("user %d: the journey raised", self.number)
         finally:
-            self._session.settle()
             crew.idle()
             recorder.counts.finished += 1
 

@@ -17,6 +17,8 @@ from loadtests.units import format_duration
 
 STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
 PLAIN_EVERY_S = 5
+SHOWN = {"lateness": "lateness p99", "cpu": "cpu", "loop_lag": "loop lag p99", "reconnects": "reconnects", "memory": "memory"}
+"""Health checks whose figures are shown when all is well, and how they are called."""
 
 
 class Progress:
@@ -91,8 +93,9 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
             Text.assemble(mark, f"  {result.name}: {result.observed_text} (asked: {result.objective})"), soft_wrap=True
         )
     if not unhealthy:
-        lateness = next(result for result in verdict.health if result.name == "lateness")
-        console.print(f"health: all {len(verdict.health)} checks passed (lateness p99 {lateness.observed_text})", style="dim")
+        observed = {result.name: result.observed_text for result in verdict.health}
+        generator = ", ".join(f"{words} {observed[name]}" for name, words in SHOWN.items())
+        console.print(f"health: all {len(verdict.health)} checks passed ({generator})", style="dim", soft_wrap=True)
     for note in verdict.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
     console.print(

@@ -44,9 +44,14 @@ def _decode_one(body: bytes, name: str, max_bytes: int) -> bytes:
 
 
 def _inflate(body: bytes, window_bits: int, max_bytes: int) -> tuple[bytes, bool]:
-    inflater = zlib.decompressobj(window_bits)
-    plain = inflater.decompress(body, max_bytes + 1)
-    return plain, inflater.eof
+    """At most a byte more than the limit, and whether the end was reached; a gzip may have several members (RFC 1952, 2.2)."""
+    plain = b""
+    while True:
+        inflater = zlib.decompressobj(window_bits)
+        plain += inflater.decompress(body, max_bytes + 1 - len(plain))
+        body = inflater.unused_data
+        if not inflater.eof or not body or window_bits <= zlib.MAX_WBITS or len(plain) > max_bytes:
+            return plain, inflater.eof
 
 
 def _brotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:

@@ -23,7 +23,7 @@ from loadtests.engine.http.failures import Failure, caused
 from loadtests.engine.http.origin import ContextFactory, Network
 from loadtests.engine.http.outgoing import IDEMPOTENT, basic
 from loadtests.engine.http.pool import Pool
-from loadtests.engine.http.response import CaughtResponse, Response
+from loadtests.engine.http.response import Response
 from loadtests.engine.http.tls import verifying_context
 from loadtests.engine.http.wire import Fields, encode_fields, encode_target, request_end, request_start
 from loadtests.traffic.prepared import Prepared
@@ -98,7 +98,6 @@ class Client:
         self._authorization_line = b""
         self._prepared = self._home.prepared_with(self._fields)
         self._cookiejar: CookieJar | None = None
-        self._caught: CaughtResponse | None = None
         self._due: float | None = None
         if credentials:
             name, _, password = credentials.partition(":")
@@ -125,15 +124,8 @@ class Client:
         """The next request was due at this moment; its response time runs from there. Later ones run from their send."""
         self._due = perf_counter_s
 
-    def settle(self) -> None:
-        """Record a caught response whose with-block never came."""
-        if self._caught is not None:
-            caught, self._caught = self._caught, None
-            caught.conclude()
-
     def close(self) -> None:
         """Close the connections."""
-        self.settle()
         self._pool.close()
 
     def send(self, request: Prepared, data: bytes | None = None, **parts: object) -> Response:
@@ -141,8 +133,6 @@ class Client:
 
         Failures are recorded and returned, never raised; an abandoned request is recorded and raised on.
         """
-        if self._caught is not None:
-            self.settle()
         method, self.last_name = request.method, request.name
         message = self._message(request, data, parts)
         connection = self._pool.take(self._home)
@@ -178,12 +168,20 @@ class Client:
             lines = self._prepared[request] = lines if request.is_template else self._start(request, {}) + lines
         if parts or request.is_template:
             lines = self._start(request, parts) + lines
-        if self._cookiejar is not None and (cookies := cookie_header(self._cookiejar, self._url_of(request, parts))):
-            lines += encode_fields({"Cookie": cookies})
-        return lines + self._authorization_line + request_end(request.method, data)
+        own = request.own
+        if self._cookiejar is not None and "cookie" not in own:
+            lines += self._cookie_line(self._url_of(request, parts))
+        if "authorization" not in own:
+            lines += self._authorization_line
+        return lines + request_end(request.method, data)
+
+    def _cookie_line(self, url: str) -> bytes:
+        cookies = cookie_header(self.cookiejar, url)
+        return encode_fields({"Cookie": cookies}) if cookies else b""
 
     def _start(self, request: Prepared, parts: Mapping[str, object]) -> bytes:
-        return request_start(request.method, encode_target(self._base_path + request.fill(parts)), self._home.host_header)
+        target = encode_target(self._base_path + request.fill(parts))
+        return request_start(request.method, target, self._fields.updated(request.headers).host or self._home.host_header)
 
     def _url_of(self, request: Prepared, parts: Mapping[str, object]) -> str:
         return self.base_url + request.fill(parts)
@@ -191,7 +189,9 @@ class Client:
     def _tell(
         self, method: str, name: str, response: Response, received: int, url: str, epoch_s: float, context: Mapping[str, Any]
     ) -> None:
-        """Fire Locust's `request` event for its listeners."""
+        """Fire Locust's `request` event for its listeners. Of requests that Locust itself cut off it says nothing either."""
+        if response.failure_kind == "stopped":
+            return
         own = {} if self.user is None else self.user.context()
         self._listeners.fire(
             request_type=method,
@@ -213,6 +213,7 @@ def status_failure(status: int, url: str) -> Failure:
 
 def unanswered(error: BaseException) -> tuple[Response, BaseException | None]:
     """The response in place of one that did not come, and what is to be raised once it is recorded."""
+    forget_where(error)
     match error:
         case Failure():
             return Response(None, None, error), None
@@ -220,6 +221,19 @@ def unanswered(error: BaseException) -> tuple[Response, BaseException | None]:
             return Response(None, None, Failure("abandoned")), error
         case Exception():
             # Nothing that is known to happen; it is counted, and seen, rather than lost with the user.
-            log.error("a request raised", exc_info=error)
+            log.error("a request raised %s: %s", type(error).__name__, error)
             return Response(None, None, caused("error", error)), None
-    return Response(None, None, Failure("stopped")), error
+        case GreenletExit():
+            return Response(None, None, Failure("stopped")), error
+    # gevent.Timeout, most likely: the user's own code would not wait any longer.
+    return Response(None, None, Failure("cancelled", str(error))), error
+
+
+def forget_where(error: BaseException | None) -> None:
+    """Take the tracebacks off a chain of errors: they hold the frames that hold the response that holds the error.
+
+    Such a ring is garbage that only a collector finds, and during a load it looks at young objects alone.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -9,8 +9,9 @@ import _socket
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 from weakref import ref
 
@@ -25,6 +26,9 @@ from loadtests.engine.http.wire import Head
 
 CHUNK_BYTES = 16_384
 LARGE_CHUNK_BYTES = 262_144
+FRESH_S = 0.001
+"""Within so short a time nothing is likely to have come on a kept connection that its watcher had no chance to see."""
+UNIX_RETRY_S = 0.01
 _READ, _WRITE = 1, 2
 _READY, _TIME_OUT = object(), object()
 
@@ -52,7 +56,8 @@ class Connection:
         self._socket: _socket.socket | None = None
         self._tls: TlsCodec | None = None
         self._watcher: Any = None
-        self._armed = self._busy = self._overdue = False
+        self._armed = self._busy = self._overdue = self._broken = False
+        self._used = self._begun = 0.0
         self._waiter: Any = None
         self._reference = ref(self)
         total_s, read_s = limits.total_s, limits.read_s
@@ -84,10 +89,10 @@ class Connection:
             self._end()
         return head, body
 
-    def stream(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> tuple[Head, Iterator[bytes]]:
-        """Send a request and return the head of its response, and its body in pieces as they come.
+    def stream(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> "BodyStream":
+        """Send a request and return its response with the head read; the connection belongs to the body until that is read.
 
-        The connection is free again when the pieces are used up; until then it belongs to them.
+        Raises Failure.
         """
         self._begin()
         parser = ResponseParser(no_body, self._limits.max_body_bytes)
@@ -99,7 +104,7 @@ class Connection:
             self.close()
             self._end()
             raise
-        return parser.head, self._pieces(parser)
+        return BodyStream(self, parser.head, parser)
 
     def close(self) -> None:
         """Give up the socket; the next request opens another."""
@@ -117,19 +122,22 @@ class Connection:
     # An exchange.
 
     def _begin(self) -> None:
-        self._busy, self._overdue = True, False
+        self._busy, self._overdue, self._broken = True, False, False
+        self._begun = perf_counter()
         if self._total_timer is not None:
-            self._total_timer.again(self._on_total_time, update=True)
+            self._total_timer.again(_overdue, self._reference, update=True)
 
     def _end(self) -> None:
         self._busy = False
+        self._used = perf_counter()
         if self._total_timer is not None:
             self._total_timer.stop()
 
     def _ask(self, message: bytes, idempotent: bool) -> bytes:
         """Send the request; the first bytes of what comes back."""
-        # One that may not be sent twice looks first whether anybody is still there.
-        reused = self._socket is not None and (idempotent or self._is_alive())
+        # One that may not be sent twice looks first whether anybody is still there; so does one whose watcher may have slept.
+        fresh = idempotent and self._begun - self._used < FRESH_S
+        reused = self._socket is not None and (fresh or self._is_alive())
         if not reused:
             self._open()
         try:
@@ -152,6 +160,7 @@ class Connection:
             self._transmit(message)
         except (BrokenPipeError, ConnectionResetError):
             # A server may answer and close before it has read everything; BlockingIOError cannot come from a broken socket.
+            self._broken = True
             return self._receive()
         return self._receive_next("read_timeout")
 
@@ -167,7 +176,7 @@ class Connection:
             body = data[start : start + head.length]
         else:
             body, missing = self._rest(data[start:], missing)
-        if missing < 0 or not head.keep_alive:
+        if missing < 0 or not head.keep_alive or self._broken:
             self.close()
         return head, body
 
@@ -190,7 +199,7 @@ class Connection:
         while not parser.complete:
             self._feed(parser)
         assert parser.head is not None, "a complete response has a head"
-        if not parser.reusable:
+        if not parser.reusable or self._broken:
             self.close()
         return parser.head, parser.take_body()
 
@@ -201,18 +210,21 @@ class Connection:
         else:
             parser.end()
 
-    def _pieces(self, parser: ResponseParser) -> Iterator[bytes]:
+    def next_piece(self, parser: ResponseParser) -> bytes:
+        """More of a streamed body, nothing at its end. Raises Failure."""
         try:
-            while not parser.complete:
-                if piece := parser.take_body():
-                    yield piece
+            while not (piece := parser.take_body()) and not parser.complete:
                 self._feed(parser)
-            if piece := parser.take_body():
-                yield piece
-        finally:
-            if not parser.reusable:
-                self.close()
-            self._end()
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    def end_stream(self, parser: ResponseParser) -> None:
+        """The body is read, or given up."""
+        if not parser.reusable or self._broken:
+            self.close()
+        self._end()
 
     # Bytes.
 
@@ -317,10 +329,6 @@ class Connection:
         if self._waiter is not None:
             self._waiter.switch(_TIME_OUT)
 
-    def _on_total_time(self) -> None:
-        self._overdue = True
-        self._on_read_time()
-
     def _disarm(self) -> None:
         if self._armed:
             self._armed = False
@@ -336,8 +344,10 @@ class Connection:
             watcher.close()
 
     def _within(self, limit_s: float | None, kind: str) -> gevent.Timeout:
+        """A time limit for a step, which ends no later than the whole exchange."""
         total_s = self._limits.total_s
-        limits = [one for one in (limit_s, total_s) if one is not None]
+        left_s = None if total_s is None else max(0.001, self._begun + total_s - perf_counter())
+        limits = [one for one in (limit_s, left_s) if one is not None]
         return gevent.Timeout(min(limits, default=None), Failure(kind))
 
     # Opening.
@@ -368,6 +378,9 @@ class Connection:
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(where)
+        while code == errno.EAGAIN and family == socket.AF_UNIX:  # its server has a full queue
+            gevent.sleep(UNIX_RETRY_S)
+            code = sock.connect_ex(where)
         while code in {errno.EINPROGRESS, errno.EALREADY}:
             self._wait(_WRITE)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -406,3 +419,58 @@ def _wake(reference: "ref[Connection]") -> None:
         waiter.switch(_READY)
     else:
         connection._on_unexpected()
+
+
+def _overdue(reference: "ref[Connection]") -> None:
+    """What the timer of a whole exchange calls."""
+    connection = reference()
+    if connection is None:
+        return
+    connection._overdue = True
+    connection._on_read_time()
+
+
+class BodyStream:
+    """A body that comes in pieces. Whoever drops it early closes its connection, for the rest of it is still to come."""
+
+    def __init__(self, connection: Connection, head: Head, parser: ResponseParser) -> None:
+        self.head = head
+        self._connection, self._parser = connection, parser
+        self.when_over: Callable[[Connection], None] = lambda _: None
+        """Called once, when the connection is free again."""
+        self._over = False
+        self._rest = b""
+
+    def read(self, size: int | None = None) -> bytes:
+        """At most `size` bytes, as they come, or all that is left; nothing at the end."""
+        if size is None:
+            rest, self._rest = self._rest, b""
+            return rest + b"".join(self)
+        data = self._rest or next(self, b"")
+        self._rest = data[size:]
+        return data[:size]
+
+    def __iter__(self) -> "BodyStream":
+        return self
+
+    def __next__(self) -> bytes:
+        """The next piece. Raises Failure when the connection breaks."""
+        try:
+            piece = b"" if self._over else self._connection.next_piece(self._parser)
+        except BaseException:
+            self.close()
+            raise
+        if not piece:
+            self.close()
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        """Read no more."""
+        if not self._over:
+            self._over = True
+            self._connection.end_stream(self._parser)
+            self.when_over(self._connection)
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,10 +1,13 @@
 """Cookies of one person, by the standard library's rules. Made only for whoever is given one."""
 
+import re
 from email.message import Message
 from http.cookiejar import CookieJar
 from urllib.request import Request
 
 from loadtests.engine.http.wire import Head
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class _Answer:
@@ -13,7 +16,8 @@ class _Answer:
     def __init__(self, head: Head) -> None:
         self._message = Message()
         for name, value in head.fields:
-            if name.lower() == "set-cookie":
+            # What a browser would not take, and no header could bring back (RFC 6265bis, section 5.6).
+            if name.lower() == "set-cookie" and not _CONTROLS.search(value):
                 self._message.add_header("Set-Cookie", value)
 
     def info(self) -> Message:

@@ -20,6 +20,7 @@ status_404 ...    an answer whose status was not expected
 rejected          a journey's own check did not like the answer
 abandoned         still unanswered when the drain ended
 stopped           the user was stopped while it waited
+cancelled         the user's own code did not wait any longer (gevent.Timeout)
 error             an exception of the harness's own: a bug; the log has it
 """
 

@@ -9,12 +9,12 @@ from urllib.parse import unquote, urlsplit
 from gevent.lock import RLock
 
 from loadtests.engine.http.failures import Failure
+from loadtests.engine.http.outgoing import DEFAULT_PORTS
 from loadtests.engine.http.wire import Fields, KnownHeads, encode_target
 from loadtests.traffic.prepared import Prepared
 
 KNOWN_URLS = 1024
 """URLs that are not taken apart again."""
-DEFAULT_PORTS = {"http": 80, "https": 443}
 ContextFactory = Callable[[], ssl.SSLContext]
 Address = tuple[int, str | tuple[object, ...]]
 """A socket family and an address of it."""
@@ -40,6 +40,8 @@ class Network:
 
     def origin(self, scheme: str, netloc: str, context_factory: ContextFactory) -> "Origin":
         """The origin of that name; raises ValueError when there can be none."""
+        if scheme in DEFAULT_PORTS:
+            netloc = netloc.lower().removesuffix(f":{DEFAULT_PORTS[scheme]}")
         key = (scheme, netloc, context_factory)
         known = self._origins.get(key)
         if known is None:

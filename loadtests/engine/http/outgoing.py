@@ -12,6 +12,8 @@ import requests
 from loadtests.engine.http.failures import Failure
 from loadtests.engine.http.wire import Fields, Head
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNIX = "http+unix://"
 REDIRECTS = {301, 302, 303, 307, 308}
 _TO_GET = {301, 302, 303}
 _BODY_FIELDS = {"content-length", "content-type", "content-encoding"}
@@ -42,24 +44,41 @@ class Outgoing:
 
     def redirected(self, head: Head, location: str) -> "Outgoing":
         """The request that a redirect asks for (RFC 9110, section 15.4). Raises Failure `redirects` when it leaves HTTP."""
-        url = urljoin(self.url, location)
-        old, new = urlsplit(self.url), urlsplit(url)
-        if new.scheme not in {"http", "https"}:
-            raise Failure("redirects", f"{self.url} sends to {url}")
+        url = _joined(self.url, location)
         following = Outgoing(self.method, url, self.fields, self.body)
         if head.status in _TO_GET and self.method != "HEAD":
             following.method, following.body = "GET", None
             following.fields = following.fields.without(_BODY_FIELDS)
-        if (old.scheme, old.netloc) != (new.scheme, new.netloc):
-            following.fields = following.fields.without({"Authorization", "Cookie"})
+        if _origin(self.url) != _origin(url):
+            following.fields = following.fields.without({"Authorization", "Cookie", "Host"})
         return following
+
+
+def _joined(url: str, location: str) -> str:
+    """Where `location` leads from `url`. A path leads to the same server, on a unix socket too, which urljoin does not know."""
+    unix = url.startswith(_UNIX)
+    try:
+        joined = urljoin(url.replace(_UNIX, "http://", 1), location)
+        scheme, host, _ = _origin(joined)
+    except ValueError as error:
+        raise Failure("redirects", f"{url} sends to {location}: {error}") from error
+    if scheme not in DEFAULT_PORTS or not host:
+        raise Failure("redirects", f"{url} sends to {location}")
+    stays = not urlsplit(location).scheme and not location.startswith("//")
+    return joined.replace("http://", _UNIX, 1) if unix and stays else joined
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port. Raises ValueError for what is no URL."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def location_of(head: Head) -> str | None:
     """Where a redirect goes; None when the response is none."""
     if head.status not in REDIRECTS:
         return None
-    return next((value for name, value in head.fields if name.lower() == "location"), None)
+    return next((value for name, value in head.fields if name.lower() == "location" and value), None)
 
 
 def basic(user: str | bytes, password: str | bytes) -> str:

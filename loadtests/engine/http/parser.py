@@ -8,6 +8,11 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from loadtests.engine.http.failures import Failure
 from loadtests.engine.http.wire import MAX_HEAD_BYTES, Head, head_of
 
+FRAME_TO_BODY = 8
+"""A chunked body of single bytes has five others for each of them."""
+_PROTOCOL = b"HTTP/"
+_WITHOUT_BODY = {204, 304}
+
 
 class ResponseParser:
     """Takes the bytes of one response as they come.
@@ -22,7 +27,8 @@ class ResponseParser:
         # A header folded over several lines is no longer sent, and still to be understood (RFC 9112, section 5.2).
         self._parser.set_dangerous_leniencies(lenient_headers=True)
         self._is_chunked = False
-        self._head_bytes = self._body_bytes = 0
+        self._fed_bytes = self._body_bytes = 0
+        self._first = b""
         self._chunks: list[bytes] = []
         self._failure: Failure | None = None
         self._reset()
@@ -42,29 +48,34 @@ class ResponseParser:
     def feed(self, data: bytes) -> None:
         """Take more bytes."""
         if self.complete:
-            self.surplus = self.surplus or bool(data)
+            self.surplus = self.surplus or bool(data.strip(b"\r\n"))  # empty lines are nothing, to llhttp too
             return
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
-            self._fail("malformed", "the answer changes the protocol")
+            self._on_error("the answer changes the protocol")
         except HttpParserError as error:
-            self._on_error(error)
-        if self.head is None and not self._fields:
-            self._add_to_head(len(data))  # a line without an end
+            self._on_error(str(error))
+        self._look(data)
         if self._failure is not None:
             raise self._failure
 
-    def _on_error(self, error: HttpParserError) -> None:
+    def _on_error(self, text: str) -> None:
         if self.complete:
-            self.surplus = True  # the response was whole, what follows it is not HTTP
+            self.surplus = True  # the response was whole, what follows it is nothing that was asked for
         else:
-            self._fail("malformed", str(error))
+            self._fail("malformed", text)
 
-    def _add_to_head(self, count: int) -> None:
-        self._head_bytes += count
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._fail("too_large", f"the head has more than {MAX_HEAD_BYTES} bytes")
+    def _look(self, data: bytes) -> None:
+        """What llhttp does not mind: another protocol of the same shape, and heads, chunk sizes and trailers without end."""
+        if len(self._first) < len(_PROTOCOL):
+            self._first += data[: len(_PROTOCOL) - len(self._first)]
+            if not _PROTOCOL.startswith(self._first):
+                self._fail("malformed", f"{self._first!r} is not HTTP")
+        self._fed_bytes += len(data)
+        frame_bytes = self._fed_bytes - self._body_bytes
+        if not self.complete and frame_bytes > MAX_HEAD_BYTES + FRAME_TO_BODY * self._body_bytes:
+            self._fail("too_large", f"more than {MAX_HEAD_BYTES} bytes beside the body")
 
     def end(self) -> None:
         """The connection was closed: an unframed body is complete by that, everything else is cut off."""
@@ -98,7 +109,8 @@ class ResponseParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody reads."""
         if self.head is None:
-            self._add_to_head(len(name) + len(value) + 4)
+            if b"\0" in value:
+                self._fail("malformed", "a NUL in a header")
             self._fields.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
@@ -106,15 +118,19 @@ class ResponseParser:
         status = self._parser.get_status_code()
         if self.complete or status < 200:
             return
-        names = {name.lower(): value for name, value in self._fields}
-        self._is_chunked = names.get("transfer-encoding", "").lower().endswith("chunked")
+        names = {name.lower(): value.lower() for name, value in self._fields}
+        self._is_chunked = names.get("transfer-encoding", "").endswith("chunked")
         keep_alive = self._parser.should_keep_alive()
-        if self._no_body and self._parser.get_http_version() == "1.1":
+        version = self._parser.get_http_version()
+        if version not in {"1.0", "1.1"}:
+            self._fail("malformed", f"HTTP/{version}")
+        if self._no_body and version == "1.1":
             # Without a length it looks as if the missing body went on until the end of the connection.
-            keep_alive = names.get("connection", "").lower() != "close"
+            keep_alive = "close" not in {token.strip() for token in names.get("connection", "").split(",")}
         self.head = head_of(status, self._reason.decode("latin-1"), self._fields, keep_alive)
-        if self.head.length is not None and self.head.length > self._max_body_bytes and not self._no_body:
-            self._fail("too_large", f"a body of {self.head.length} bytes")
+        announced = 0 if self._no_body or status in _WITHOUT_BODY else self.head.length or 0
+        if announced > self._max_body_bytes:
+            self._fail("too_large", f"a body of {announced} bytes")
         self.complete = self._no_body
 
     def on_body(self, body: bytes) -> None:

@@ -4,14 +4,17 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import cached_property
+from io import BytesIO
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from charset_normalizer import detect
 from geventhttpclient.header import Headers
 from locust.exception import CatchResponseError, LocustError, ResponseError
 from requests.utils import get_encoding_from_headers
 
+from loadtests.engine.http.bodies import decode
+from loadtests.engine.http.connection import BodyStream
 from loadtests.engine.http.failures import Failure, caused
 from loadtests.engine.http.outgoing import Outgoing
 from loadtests.engine.http.wire import Head
@@ -47,7 +50,8 @@ class Response:
     """Of the text; may be set before `text` is read."""
     history: tuple["Response", ...] = ()
     """Redirects that led here, oldest first."""
-    _pieces: Iterator[bytes] | None = None
+    _stream: BodyStream | None = None
+    _max_body_bytes = 0
 
     @property
     def status_code(self) -> int:
@@ -72,9 +76,9 @@ class Response:
     @property
     def content(self) -> bytes | None:
         """The body without its Content-Encoding; None when nothing came back. Reads what of a stream is left."""
-        if self._pieces is not None:
-            pieces, self._pieces = self._pieces, None
-            self._content = b"".join(pieces)
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            self._content = decode(b"".join(stream), stream.head.encoding, self._max_body_bytes)
         return self._content
 
     @property
@@ -100,7 +104,10 @@ class Response:
 
     def json(self) -> Any:
         """The parsed body; raises ValueError when it is not JSON."""
-        return json.loads(self.content or b"")
+        try:
+            return json.loads(self.content or b"")
+        except UnicodeDecodeError:  # not in UTF-8, as it should be; its Content-Type may say in what
+            return json.loads(self.text or "")
 
     @property
     def url(self) -> str | None:
@@ -125,15 +132,33 @@ class Response:
             except UnicodeDecodeError:
                 yield chunk
 
-    def stream(self, pieces: Iterator[bytes]) -> None:
-        """The body is still to come."""
-        self._pieces = pieces
+    @property
+    def stream(self) -> BodyStream | BytesIO:
+        """The body to be read from: as it comes, when `stream=True` was asked for."""
+        return BytesIO(self._content or b"") if self._stream is None else self._stream
+
+    def attach(self, body: BodyStream, max_body_bytes: int) -> None:
+        """The body is still to come; `max_body_bytes` bounds it once decoded."""
+        self._stream, self._max_body_bytes = body, max_body_bytes
+
+    def close(self) -> None:
+        """Read no more of a stream."""
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            stream.close()
 
     def _chunks(self, size: int) -> Iterator[bytes]:
-        pieces, self._pieces = self._pieces, None
-        for piece in iter((self._content or b"",)) if pieces is None else pieces:
+        stream, self._stream = self._stream, None
+        for piece in iter((self._content or b"",)) if stream is None else stream:
             for start in range(0, len(piece), size):
                 yield piece[start : start + size]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, raised: BaseException | None, _: TracebackType | None) -> bool | None:
+        self.close()
+        return None
 
     def success(self) -> None:
         """Only in a with-block."""
@@ -145,17 +170,20 @@ class Response:
 
 
 class CaughtResponse(Response):
-    """A response whose with-block decides whether it was a failure. What was not decided there is decided by its status."""
+    """A response whose with-block decides whether it was a failure.
+
+    What was not decided there is decided by its status, also when nobody ever entered the block: as soon as it is dropped.
+    """
 
     js: Any
     """The parsed body, in `rest()`."""
 
-    def __init__(self, response: Response, report: Callable[[Failure | None], None]) -> None:
+    def __init__(self, response: Response, report: Callable[[Response, Failure | None], None]) -> None:
         self.__dict__.update(response.__dict__)
         self._report = report
         self._entered = self._reported = self._decided = False
 
-    def __enter__(self) -> "CaughtResponse":
+    def __enter__(self) -> Self:
         self._entered = True
         return self
 
@@ -179,7 +207,10 @@ class CaughtResponse(Response):
         """Record the result, once."""
         if not self._reported:
             self._reported = True
-            self._report(self.failed)
+            self._report(self, self.failed)
+
+    def __del__(self) -> None:
+        self.conclude()
 
     def _decide(self, failed: Failure | None) -> None:
         if not self._entered:

@@ -19,13 +19,12 @@ from gevent.lock import BoundedSemaphore
 
 from loadtests.engine.http.bodies import decode
 from loadtests.engine.http.client import Client, Listeners, Options, Sink, status_failure, unanswered
-from loadtests.engine.http.connection import Connection
-from loadtests.engine.http.cookies import cookie_header, take_cookies
+from loadtests.engine.http.cookies import take_cookies
 from loadtests.engine.http.failures import Failure
 from loadtests.engine.http.origin import Network, Origin
 from loadtests.engine.http.outgoing import Body, Outgoing, Params, basic, encode_body, location_of, with_params
 from loadtests.engine.http.response import CaughtResponse, Response, Sent
-from loadtests.engine.http.wire import Fields, encode_fields, request_end, request_start
+from loadtests.engine.http.wire import Fields, request_end, request_start
 
 _ABSOLUTE = re.compile(r"[a-z+]+://", re.IGNORECASE)
 
@@ -64,7 +63,6 @@ class Session(Client):
 
         `expect`: statuses that are ok, any below 400 when there are none. `planned`: see Sink.
         """
-        self.settle()
         self.last_name = name = name or self.request_name or url
         outgoing = self._outgoing(
             method.upper(), with_params(url, params), headers, auth, encode_body(data, json, files), stream
@@ -88,19 +86,17 @@ class Session(Client):
         response_us, service_us = round((end - due) * 1e6), round(response.service_s * 1e6)
         received = response.declared_length if stream else len(response.content or b"")
 
-        def report(failed: Failure | None) -> None:
+        def report(answer: Response, failed: Failure | None) -> None:
             self._sink.done(method, name, response_us, service_us, received, failed)
             if self._listeners.any:
                 self._tell(method, name, answer, received, outgoing.url, epoch_s, context or {})
 
-        answer = response
         if catch_response and leaving is None:
-            answer = self._caught = CaughtResponse(response, report)
-            return answer
-        report(response.failed)
+            return CaughtResponse(response, report)
+        report(response, response.failed)
         if leaving is not None:
             raise leaving
-        return answer
+        return response
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:
@@ -142,7 +138,9 @@ class Session(Client):
     def iter_lines(self, url: str, method: str = "GET", **kwargs: Any) -> Iterator[str]:
         """The lines of a streamed answer, as they come. Raises what made the request fail."""
         response = self.request(method, url, stream=True, **kwargs)
-        response.raise_for_status()
+        if response.error is not None:
+            response.close()
+            raise response.error
         rest, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
         for piece in response.iter_content(decode_content=False):
             *lines, rest = (rest + decoder.decode(piece)).split("\n")
@@ -165,14 +163,14 @@ class Session(Client):
         stream: bool,
     ) -> Outgoing:
         content, described = body
-        if auth:
-            headers = {**(headers or {}), "Authorization": basic(*auth)}
         if stream:
             # Pieces of a compressed body would be of no use to whoever reads a stream.
             described = {**described, "Accept-Encoding": "identity"}
         fields = self._fields
-        if described or headers:
-            fields = _merged(fields, tuple(described.items()), tuple(headers.items()) if headers else ())
+        if described or headers or auth:
+            given = tuple(headers.items()) if headers else ()
+            proof = (("Authorization", basic(*auth)),) if auth else ()
+            fields = _merged(fields, tuple(described.items()), given, proof)
         if url.startswith("/"):
             url = self.base_url + url
         elif not _ABSOLUTE.match(url):
@@ -187,9 +185,8 @@ class Session(Client):
         if origin is self._home and "authorization" not in fields.names:
             lines += self._authorization_line
         if self._cookiejar is not None and "cookie" not in fields.names:
-            cookies = cookie_header(self._cookiejar, outgoing.url)
-            lines += encode_fields({"Cookie": cookies}) if cookies else b""
-        start = request_start(outgoing.method, target, origin.host_header)
+            lines += self._cookie_line(outgoing.url)
+        start = request_start(outgoing.method, target, fields.host or origin.host_header)
         return origin, start + lines + request_end(outgoing.method, outgoing.body)
 
     def _fetch(self, outgoing: Outgoing, origin: Origin, message: bytes, allow_redirects: bool, stream: bool) -> Response:
@@ -205,7 +202,7 @@ class Session(Client):
             if len(history) == self._options.max_redirects:
                 raise Failure("redirects", f"more than {self._options.max_redirects}")
             history.append(response)
-            _ = response.content  # frees the connection of a streamed one
+            response.close()
             outgoing = outgoing.redirected(head, location)
             try:
                 origin, message = self._encode(outgoing)
@@ -215,28 +212,25 @@ class Session(Client):
     def _exchange(self, outgoing: Outgoing, origin: Origin, message: bytes, stream: bool) -> Response:
         connection = self._pool.take(origin)
         no_body = outgoing.method == "HEAD"
-        pieces = None
+        limit = self._options.limits.max_body_bytes
+        streaming = None
         try:
             if stream:
-                head, pieces = connection.stream(message, no_body, outgoing.idempotent)
+                streaming = connection.stream(message, no_body, outgoing.idempotent)
+                head = streaming.head
                 response = Response(head, None)
-                response.stream(self._until_used_up(connection, pieces))
+                response.attach(streaming, limit)
+                streaming.when_over = self._pool.give
             else:
                 head, body = connection.exchange(message, no_body, outgoing.idempotent)
-                response = Response(head, decode(body, head.encoding, self._options.limits.max_body_bytes))
+                response = Response(head, decode(body, head.encoding, limit))
         finally:
-            if pieces is None:
+            if streaming is None:
                 self._pool.give(connection)
         response.request = Sent(outgoing)
         if head.sets_cookies:
             take_cookies(self.cookiejar, head, outgoing.url)
         return response
-
-    def _until_used_up(self, connection: Connection, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        try:
-            yield from pieces
-        finally:
-            self._pool.give(connection)
 
 
 @lru_cache(maxsize=1024)

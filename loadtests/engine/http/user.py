@@ -20,7 +20,7 @@ from locust.user.users import RestMixin
 
 from loadtests.engine.http.client import Options
 from loadtests.engine.http.connection import Limits
-from loadtests.engine.http.origin import Network
+from loadtests.engine.http.origin import ContextFactory, Network
 from loadtests.engine.http.response import CaughtResponse
 from loadtests.engine.http.session import Session
 from loadtests.engine.http.tls import unverified_context, verifying_context
@@ -58,18 +58,24 @@ class FastHttpUser(User, RestMixin[CaughtResponse]):
             if getattr(self, unsupported):
                 raise StopTest(f"{type(self).__name__}.{unsupported} is not supported by loadtests' FastHttpUser")
         tally, listeners = start_tally(environment), stats_of(environment)
-        self.client = Session(self.host, tally, listeners, _network(environment), self._options(), self)
+        self.client = Session(self.host, tally, listeners, _network(environment), self._options_of_all(), self)
 
-    @classmethod
-    def _options(cls) -> Options:
-        """One for all users of a class."""
+    def _options_of_all(self) -> Options:
+        """Made by the first user of a class, for all."""
+        cls = type(self)
         known: Options | None = cls.__dict__.get("_made_options")
         if known is None:
-            factory = cls.ssl_context_factory or (unverified_context if cls.insecure else verifying_context)
-            limits = Limits(cls.connection_timeout, cls.network_timeout, cls.network_timeout)
-            known = Options(limits, dict(cls.default_headers or {}), cls.max_redirects, cls.concurrency, factory)
+            limits = Limits(self.connection_timeout, self.network_timeout, self.network_timeout)
+            headers = dict(self.default_headers or {})
+            known = Options(limits, headers, self.max_redirects, self.concurrency, self._context_factory())
             cls._made_options = known
         return known
+
+    def _context_factory(self) -> ContextFactory:
+        if self.ssl_context_factory is None:
+            return unverified_context if self.insecure else verifying_context
+        context = self.ssl_context_factory()
+        return lambda: context
 
 
 def _network(environment: Environment) -> Network:

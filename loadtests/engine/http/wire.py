@@ -19,7 +19,7 @@ _PLAIN = re.compile(
 )
 _NOT_PLAIN = {"transfer-encoding", "upgrade", "trailer", "proxy-connection"}
 _CONNECTIONS = {"keep-alive", "close"}
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HAS_BODY = {"POST", "PUT", "PATCH"}
 """Methods whose missing body is announced as such (RFC 9110, section 8.6)."""
 _IN_PATHS = "/?#[]@!$&'()*+,;=:%"
@@ -89,15 +89,17 @@ def head_of(status: int, reason: str, fields: Iterable[tuple[str, str]], keep_al
     """A head whose framing has been checked already."""
     fields = tuple(fields)
     known = _by_name(fields)
-    length = known.get("content-length", [""])[0]
+    length = _length(known.get("content-length", [""])[0])
     encoding = ", ".join(known.get("content-encoding", [])).lower()
-    return Head(
-        status, reason, fields, int(length) if _is_length(length) else None, keep_alive, encoding, "set-cookie" in known
-    )
+    return Head(status, reason, fields, length, keep_alive, encoding, "set-cookie" in known)
 
 
 def _is_length(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_LENGTH_DIGITS
+
+
+def _length(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _by_name(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -120,20 +122,24 @@ def encode_fields(fields: Mapping[str, str | bytes]) -> bytes:
     lines = []
     for name, value in fields.items():
         raw = value if isinstance(value, bytes) else value.encode("latin-1", "strict")
-        if not _HEADER_NAME.fullmatch(name) or b"\r" in raw or b"\n" in raw or b"\0" in raw:
+        if not _TOKEN.fullmatch(name) or b"\r" in raw or b"\n" in raw or b"\0" in raw:
             raise ValueError(f"not a header: {name!r}: {value!r}")
         lines.append(b"%s: %s\r\n" % (name.encode("ascii"), raw))
     return b"".join(lines)
 
 
 class Fields:
-    """Header fields of a request, and their lines. Raises ValueError like `encode_fields`."""
+    """Header fields of a request, and their lines. Raises ValueError like `encode_fields`.
+
+    A Host among them takes the place of the origin's; a Content-Length is left out, for there is one already.
+    """
 
     def __init__(self, items: Mapping[str, str]) -> None:
-        self.items = dict(items)
-        self.names = frozenset(name.lower() for name in items)
+        self.items = {name: str(value) for name, value in items.items() if name.lower() != "content-length"}
+        self.names = frozenset(name.lower() for name in self.items)
         """In lower case."""
-        self.lines = encode_fields(self.items)
+        self.host = next((value for name, value in self.items.items() if name.lower() == "host"), None)
+        self.lines = encode_fields({name: value for name, value in self.items.items() if name.lower() != "host"})
 
     def updated(self, more: Mapping[str, str]) -> "Fields":
         """These, but for those that `more` has under the same name in any case, and `more`."""
@@ -147,7 +153,9 @@ class Fields:
 
 
 def request_start(method: str, target: bytes, host: str) -> bytes:
-    """The request line and the Host header."""
+    """The request line and the Host header. Raises ValueError for a method that is none."""
+    if not _TOKEN.fullmatch(method):
+        raise ValueError(f"not a method: {method!r}")
     return b"%s %s HTTP/1.1\r\nHost: %s\r\n" % (method.encode("ascii"), target, host.encode("ascii"))
 
 
