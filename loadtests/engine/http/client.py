@@ -1,6 +1,6 @@
 """What every request of a person goes through: their connections, token and cookies, the clock, and the record.
 
-client.send(CREATE_TASK, body)      a prepared request: no more work than it needs
+    client.send(CREATE_TASK, body)      a prepared request: no more work than it needs
 """
 
 import logging
@@ -213,6 +213,9 @@ def status_failure(status: int, url: str) -> Failure:
 
 def unanswered(error: BaseException) -> tuple[Response, BaseException | None]:
     """The response in place of one that did not come, and what is to be raised once it is recorded."""
+    if isinstance(error, Exception) and not isinstance(error, Failure):
+        # Nothing that is known to happen; it is counted, and seen, rather than lost with the user.
+        log.error("a request raised", exc_info=error)
     forget_where(error)
     match error:
         case Failure():
@@ -220,8 +223,6 @@ def unanswered(error: BaseException) -> tuple[Response, BaseException | None]:
         case Abandoned():
             return Response(None, None, Failure("abandoned")), error
         case Exception():
-            # Nothing that is known to happen; it is counted, and seen, rather than lost with the user.
-            log.error("a request raised %s: %s", type(error).__name__, error)
             return Response(None, None, caused("error", error)), None
         case GreenletExit():
             return Response(None, None, Failure("stopped")), error

@@ -6,10 +6,6 @@ A callback that stays armed must know whose wait it ends, if any: `_waiter` is s
 """
 
 import _socket
-import errno
-import os
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -18,8 +14,9 @@ from weakref import ref
 import gevent
 from gevent import get_hub, getcurrent
 
-from loadtests.engine.http.failures import Failure, connect_failure, exchange_failure
-from loadtests.engine.http.origin import Address, Origin
+from loadtests.engine.http.dial import READ, WRITE, dial, wait_for
+from loadtests.engine.http.failures import Failure, exchange_failure
+from loadtests.engine.http.origin import Origin
 from loadtests.engine.http.parser import ResponseParser
 from loadtests.engine.http.tls import TlsCodec
 from loadtests.engine.http.wire import Head
@@ -28,8 +25,6 @@ CHUNK_BYTES = 16_384
 LARGE_CHUNK_BYTES = 262_144
 FRESH_S = 0.001
 """Within so short a time nothing is likely to have come on a kept connection that its watcher had no chance to see."""
-UNIX_RETRY_S = 0.01
-_READ, _WRITE = 1, 2
 _READY, _TIME_OUT = object(), object()
 
 
@@ -66,11 +61,6 @@ class Connection:
         covered = read_s is None or (total_s is not None and total_s <= read_s)
         self._read_timer = None if covered else self._hub.loop.timer(read_s, read_s)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a server holds the other end, as far as is known."""
-        return self._socket is not None
-
     def exchange(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> tuple[Head, bytes]:
         """Send a request and return its whole response; `no_body` for an answer to HEAD.
 
@@ -89,8 +79,8 @@ class Connection:
             self._end()
         return head, body
 
-    def stream(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> "BodyStream":
-        """Send a request and return its response with the head read; the connection belongs to the body until that is read.
+    def stream(self, message: bytes, no_body: bool = False, idempotent: bool = False) -> ResponseParser:
+        """Send a request and read the head of its response; the connection belongs to the body until `end_stream`.
 
         Raises Failure.
         """
@@ -104,7 +94,7 @@ class Connection:
             self.close()
             self._end()
             raise
-        return BodyStream(self, parser.head, parser)
+        return parser
 
     def close(self) -> None:
         """Give up the socket; the next request opens another."""
@@ -243,7 +233,7 @@ class Connection:
         assert self._socket is not None, "opened before"
         with self._within(self._limits.send_s, "send_timeout"):
             while rest:
-                self._wait(_WRITE)
+                wait_for(self._socket, WRITE)
                 try:
                     rest = rest[self._socket.send(rest) :]
                 except BlockingIOError:
@@ -334,15 +324,6 @@ class Connection:
             self._armed = False
             self._watcher.stop()
 
-    def _wait(self, event: int) -> None:
-        """Wait for the socket in gevent's own way, where speed does not matter."""
-        assert self._socket is not None, "opened before"
-        watcher = self._hub.loop.io(self._socket.fileno(), event)
-        try:
-            self._hub.wait(watcher)
-        finally:
-            watcher.close()
-
     def _within(self, limit_s: float | None, kind: str) -> gevent.Timeout:
         """A time limit for a step, which ends no later than the whole exchange."""
         total_s = self._limits.total_s
@@ -350,63 +331,13 @@ class Connection:
         limits = [one for one in (limit_s, left_s) if one is not None]
         return gevent.Timeout(min(limits, default=None), Failure(kind))
 
-    # Opening.
-
     def _open(self) -> None:
         with self._within(self._limits.connect_s, "connect_timeout"):
-            failure: Failure | None = None
-            for address in self.origin.addresses():
-                try:
-                    self._connect(address)
-                except OSError as error:
-                    self.close()
-                    failure = connect_failure(error)
-                else:
-                    self.origin.worked(address)
-                    return
-            raise failure or Failure("dns", f"{self.origin.host} has no address")
-
-    def _connect(self, address: Address) -> None:
-        family, where = address
-        sock = _socket.socket(family, socket.SOCK_STREAM)
-        self._socket = sock
-        self._watcher = self._hub.loop.io(sock.fileno(), _READ)
+            self._socket, self._tls = dial(self.origin)
+        self._watcher = self._hub.loop.io(self._socket.fileno(), READ)
         sockets = self.origin.sockets
         sockets.opened += 1
         sockets.open += 1
-        sock.setblocking(False)
-        if family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = sock.connect_ex(where)
-        while code == errno.EAGAIN and family == socket.AF_UNIX:  # its server has a full queue
-            gevent.sleep(UNIX_RETRY_S)
-            code = sock.connect_ex(where)
-        while code in {errno.EINPROGRESS, errno.EALREADY}:
-            self._wait(_WRITE)
-            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, os.strerror(code))
-        context = self.origin.context
-        if context is not None:
-            self._handshake(TlsCodec(context, self.origin.host))
-
-    def _handshake(self, tls: TlsCodec) -> None:
-        assert self._socket is not None, "connected before"
-        done = False
-        while not done:
-            try:
-                done = tls.handshake()
-            finally:
-                rest = tls.to_send()  # after a failure, the alert that tells the server
-                while rest:
-                    try:
-                        rest = rest[self._socket.send(rest) :]
-                    except BlockingIOError:
-                        self._wait(_WRITE)
-            if not done:
-                self._wait(_READ)
-                tls.feed(self._socket.recv(CHUNK_BYTES))
-        self._tls = tls
 
 
 def _wake(reference: "ref[Connection]") -> None:
@@ -428,49 +359,3 @@ def _overdue(reference: "ref[Connection]") -> None:
         return
     connection._overdue = True
     connection._on_read_time()
-
-
-class BodyStream:
-    """A body that comes in pieces. Whoever drops it early closes its connection, for the rest of it is still to come."""
-
-    def __init__(self, connection: Connection, head: Head, parser: ResponseParser) -> None:
-        self.head = head
-        self._connection, self._parser = connection, parser
-        self.when_over: Callable[[Connection], None] = lambda _: None
-        """Called once, when the connection is free again."""
-        self._over = False
-        self._rest = b""
-
-    def read(self, size: int | None = None) -> bytes:
-        """At most `size` bytes, as they come, or all that is left; nothing at the end."""
-        if size is None:
-            rest, self._rest = self._rest, b""
-            return rest + b"".join(self)
-        data = self._rest or next(self, b"")
-        self._rest = data[size:]
-        return data[:size]
-
-    def __iter__(self) -> "BodyStream":
-        return self
-
-    def __next__(self) -> bytes:
-        """The next piece. Raises Failure when the connection breaks."""
-        try:
-            piece = b"" if self._over else self._connection.next_piece(self._parser)
-        except BaseException:
-            self.close()
-            raise
-        if not piece:
-            self.close()
-            raise StopIteration
-        return piece
-
-    def close(self) -> None:
-        """Read no more."""
-        if not self._over:
-            self._over = True
-            self._connection.end_stream(self._parser)
-            self.when_over(self._connection)
-
-    def __del__(self) -> None:
-        self.close()

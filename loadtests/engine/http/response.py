@@ -14,9 +14,9 @@ from locust.exception import CatchResponseError, LocustError, ResponseError
 from requests.utils import get_encoding_from_headers
 
 from loadtests.engine.http.bodies import decode
-from loadtests.engine.http.connection import BodyStream
 from loadtests.engine.http.failures import Failure, caused
 from loadtests.engine.http.outgoing import Outgoing
+from loadtests.engine.http.stream import BodyStream
 from loadtests.engine.http.wire import Head
 
 ITERATED_BYTES = 1024

@@ -24,6 +24,7 @@ from loadtests.engine.http.failures import Failure
 from loadtests.engine.http.origin import Network, Origin
 from loadtests.engine.http.outgoing import Body, Outgoing, Params, basic, encode_body, location_of, with_params
 from loadtests.engine.http.response import CaughtResponse, Response, Sent
+from loadtests.engine.http.stream import BodyStream
 from loadtests.engine.http.wire import Fields, request_end, request_start
 
 _ABSOLUTE = re.compile(r"[a-z+]+://", re.IGNORECASE)
@@ -216,7 +217,7 @@ class Session(Client):
         streaming = None
         try:
             if stream:
-                streaming = connection.stream(message, no_body, outgoing.idempotent)
+                streaming = BodyStream(connection, connection.stream(message, no_body, outgoing.idempotent))
                 head = streaming.head
                 response = Response(head, None)
                 response.attach(streaming, limit)
