@@ -122,6 +122,7 @@ class Tally:
     def __init__(self, stats: LocustStats) -> None:
         self._stats = stats
         self._batches: defaultdict[tuple[str, str], Batch] = defaultdict(Batch)
+        self._failed: list[tuple[str, str, float, int, Exception]] = []
 
     def sent(self, planned: bool) -> None:
         """Nothing is counted before the answer."""
@@ -131,17 +132,21 @@ class Tally:
         if failed is None:
             self._batches[(method, name)].add(service_us / 1e3, received)
         elif failed.kind != "stopped":
-            self._stats.add_failure(method, name, service_us / 1e3, received, failed.original)
+            self._failed.append((method, name, service_us / 1e3, received, failed.original))
 
     def flush(self) -> None:
         """Tell Locust everything."""
         batches, self._batches = self._batches, defaultdict(Batch)
+        failures, self._failed = self._failed, []
         for (method, name), batch in batches.items():
             self._stats.add_batch(method, name, batch)
+        for failure in failures:
+            self._stats.add_failure(*failure)
 
     def forget(self) -> None:
         """Locust starts counting anew."""
         self._batches.clear()
+        self._failed.clear()
 
 
 def stats_of(environment: Environment) -> LocustStats:

@@ -283,3 +283,30 @@ def test_several_greenlets_on_one_session(lab: Lab) -> None:
         assert server.accepted == 3
     assert played.out["bodies"] == [f"/{i}" for i in range(9)]
     assert json.dumps(sorted(done.name for done in played.done)) == json.dumps(played.out["bodies"])
+
+
+def test_empty_line_between_answers(lab: Lab) -> None:
+    """An empty line is nothing, after an answer or before the next: the connection is kept and both are read."""
+    with raw_server([read, answer(b"one"), read, b"\r\n" + answer(b"two")]) as server:
+        played = lab.play('session = make(); out["shown"] = [show(session.get("/")), show(session.get("/"))]', server)
+    assert played.out["shown"] == [[200, None, "one"], [200, None, "two"]]
+    assert played.opened == 1
+
+
+def test_template_is_filled_each_time(lab: Lab) -> None:
+    """A prepared template keeps its Host and headers, and takes its parts from each call."""
+    with raw_server([always(answer())]) as server:
+        lab.play(
+            """
+            session, request = make(), Prepared("GET", "/{id}/x", name="x", headers={"Host": "elsewhere", "X": "1"})
+            for part in ("a", "b/c"):
+                session.send(request, id=part)
+            """,
+            server,
+        )
+        sent = [request.split(b"\r\n") for _, request in server.requests]
+    assert [lines[:2] for lines in sent] == [
+        [b"GET /a/x HTTP/1.1", b"Host: elsewhere"],
+        [b"GET /b%2Fc/x HTTP/1.1", b"Host: elsewhere"],
+    ]
+    assert all(b"X: 1" in lines for lines in sent)

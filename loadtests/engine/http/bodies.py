@@ -37,7 +37,7 @@ def _decode_one(body: bytes, name: str, max_bytes: int) -> bytes:
     except (zlib.error, brotli.error) as error:
         raise Failure("malformed", f"the body is not {name}: {error}") from error
     if len(plain) > max_bytes:
-        raise Failure("too_large", f"a body of more than {max_bytes} bytes once decoded")
+        raise Failure("too_large", "body, once decoded")
     if not whole:
         raise Failure("malformed", f"the body is an incomplete {name}")
     return plain

@@ -1,6 +1,6 @@
 """What every request of a person goes through: their connections, token and cookies, the clock, and the record.
 
-    client.send(CREATE_TASK, body)      a prepared request: no more work than it needs
+`client.send(CREATE_TASK, body)` sends a prepared request with no more work than it needs.
 """
 
 import logging
@@ -162,12 +162,15 @@ class Client:
         return response
 
     def _message(self, request: Prepared, data: bytes | None, parts: Mapping[str, object]) -> bytes:
-        lines = self._prepared.get(request)
-        if lines is None:
-            lines = self._fields.updated(request.headers).lines
-            lines = self._prepared[request] = lines if request.is_template else self._start(request, {}) + lines
+        kept = self._prepared.get(request)
+        if kept is None:
+            fields = self._fields.updated(request.headers)
+            host = fields.host or self._home.host_header
+            start = b"" if request.is_template else self._start(request, {}, host)
+            kept = self._prepared[request] = host, start + fields.lines
+        host, lines = kept
         if parts or request.is_template:
-            lines = self._start(request, parts) + lines
+            lines = self._start(request, parts, host) + lines
         own = request.own
         if self._cookiejar is not None and "cookie" not in own:
             lines += self._cookie_line(self._url_of(request, parts))
@@ -179,9 +182,8 @@ class Client:
         cookies = cookie_header(self.cookiejar, url)
         return encode_fields({"Cookie": cookies}) if cookies else b""
 
-    def _start(self, request: Prepared, parts: Mapping[str, object]) -> bytes:
-        target = encode_target(self._base_path + request.fill(parts))
-        return request_start(request.method, target, self._fields.updated(request.headers).host or self._home.host_header)
+    def _start(self, request: Prepared, parts: Mapping[str, object], host: str) -> bytes:
+        return request_start(request.method, encode_target(self._base_path + request.fill(parts)), host)
 
     def _url_of(self, request: Prepared, parts: Mapping[str, object]) -> str:
         return self.base_url + request.fill(parts)

@@ -158,7 +158,7 @@ class Connection:
         """The rest of a plain response."""
         assert head.length is not None, "a plain head has a length"
         if head.length > self._limits.max_body_bytes:
-            raise Failure("too_large", f"a body of {head.length} bytes")
+            raise Failure("too_large", "body")
         missing = start + head.length - len(data)
         if missing == 0:
             body = data[start:]
@@ -176,7 +176,7 @@ class Connection:
         while missing > 0:
             data = self._more()
             if not data:
-                raise Failure("truncated", f"{missing} bytes of the body are missing")
+                raise Failure("truncated")
             pieces.append(data)
             missing -= len(data)
         body = b"".join(pieces)
@@ -247,7 +247,7 @@ class Connection:
             except BlockingIOError:
                 return self._receive_next("total_timeout")
         except ConnectionError as error:
-            raise Failure("truncated", str(error)) from error
+            raise Failure("truncated") from error
         except OSError as error:
             raise exchange_failure(error) from error
 
@@ -266,7 +266,7 @@ class Connection:
             return self._socket.recv(size)
         data = self._tls.read(size)
         while data is None:
-            self._tls.feed(self._socket.recv(size))
+            self._tls.feed(self._socket.recv(max(size, CHUNK_BYTES)))
             data = self._tls.read(size)
             if reply := self._tls.to_send():
                 self._socket.send(reply)

@@ -31,7 +31,10 @@ OUT_OF_SOCKETS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS
 
 
 class Failure(Exception):
-    """A request that got no usable answer; `kind` is one of the names above, `__cause__` the error behind it, if any."""
+    """A request that got no usable answer; `kind` is one of the names above, `__cause__` the error behind it, if any.
+
+    Locust groups failures by their text: it says what, and never how much.
+    """
 
     def __init__(self, kind: str, text: str = "") -> None:
         super().__init__(f"{kind}: {text}" if text else kind)

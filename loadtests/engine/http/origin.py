@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from loadtests.engine.http.outgoing import DEFAULT_PORTS
 from loadtests.engine.http.wire import Fields, KnownHeads, encode_target
 from loadtests.traffic.prepared import Prepared
 
+ASK_AGAIN_S = 1.0
+"""How long a name that could not be resolved is not asked for again."""
 KNOWN_URLS = 1024
 """URLs that are not taken apart again."""
 ContextFactory = Callable[[], ssl.SSLContext]
@@ -72,9 +75,10 @@ class Origin:
         parts = urlsplit(f"//{netloc}")
         self.scheme, self.sockets = scheme, sockets
         self.heads = KnownHeads()
-        self._prepared: dict[Fields, dict[Prepared, bytes]] = {}
+        self._prepared: dict[Fields, dict[Prepared, tuple[str, bytes]]] = {}
         self._lookup = RLock()
         self._addresses: list[Address] = []
+        self._unknown_until = 0.0
         self._context_factory = context_factory
         self._context: ssl.SSLContext | None = None
         self.unix_path = unquote(netloc) if scheme == "http+unix" else None
@@ -95,14 +99,16 @@ class Origin:
             self._context = self._context_factory()
         return self._context
 
-    def prepared_with(self, fields: Fields) -> dict[Prepared, bytes]:
-        """What is the same in each message of a prepared request with these header fields, for all users to share."""
+    def prepared_with(self, fields: Fields) -> dict[Prepared, tuple[str, bytes]]:
+        """The Host, and what is the same in each message, of prepared requests with these header fields: for all users."""
         return self._prepared.setdefault(fields, {})
 
     def addresses(self) -> list[Address]:
         """Where to connect, the address that worked last first. Raises Failure `dns`."""
         if not self._addresses:
-            with self._lookup:  # the first user asks for all
+            with self._lookup:  # the first user asks for all, and is told for all that there is no such name
+                if time.monotonic() < self._unknown_until:
+                    raise Failure("dns", self.host)
                 self._addresses = self._addresses or self._resolve()
         return self._addresses
 
@@ -115,5 +121,6 @@ class Origin:
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise Failure("dns", f"{self.host}: {error}") from error
+            self._unknown_until = time.monotonic() + ASK_AGAIN_S
+            raise Failure("dns", self.host) from error
         return list(dict.fromkeys((family, address) for family, _, _, _, address in found))

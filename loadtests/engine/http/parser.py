@@ -69,13 +69,14 @@ class ResponseParser:
     def _look(self, data: bytes) -> None:
         """What llhttp does not mind: another protocol of the same shape, and heads, chunk sizes and trailers without end."""
         if len(self._first) < len(_PROTOCOL):
-            self._first += data[: len(_PROTOCOL) - len(self._first)]
+            # Empty lines before it are skipped, as llhttp does.
+            self._first = (self._first + data).lstrip(b"\r\n")[: len(_PROTOCOL)]
             if not _PROTOCOL.startswith(self._first):
-                self._fail("malformed", f"{self._first!r} is not HTTP")
+                self._fail("malformed", "another protocol")
         self._fed_bytes += len(data)
         frame_bytes = self._fed_bytes - self._body_bytes
         if not self.complete and frame_bytes > MAX_HEAD_BYTES + FRAME_TO_BODY * self._body_bytes:
-            self._fail("too_large", f"more than {MAX_HEAD_BYTES} bytes beside the body")
+            self._fail("too_large", "head")
 
     def end(self) -> None:
         """The connection was closed: an unframed body is complete by that, everything else is cut off."""
@@ -130,7 +131,7 @@ class ResponseParser:
         self.head = head_of(status, self._reason.decode("latin-1"), self._fields, keep_alive)
         announced = 0 if self._no_body or status in _WITHOUT_BODY else self.head.length or 0
         if announced > self._max_body_bytes:
-            self._fail("too_large", f"a body of {announced} bytes")
+            self._fail("too_large", "body")
         self.complete = self._no_body
 
     def on_body(self, body: bytes) -> None:
@@ -140,7 +141,7 @@ class ResponseParser:
             return
         self._body_bytes += len(body)
         if self._body_bytes > self._max_body_bytes:
-            self._fail("too_large", f"a body of more than {self._max_body_bytes} bytes")
+            self._fail("too_large", "body")
         else:
             self._chunks.append(body)
 

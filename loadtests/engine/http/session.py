@@ -4,7 +4,8 @@
     with session.post("/tasks", json={...}, catch_response=True) as response: ...
 
 Where it differs from Locust: any status below 400 is ok, or those of `expect`; a with-block that raises is recorded as a
-failure, not left out; a caught response that never met its with-block is recorded by its status.
+failure, not left out; a caught response that never met its with-block is recorded by its status; `ok` is false when nothing
+came back.
 """
 
 import codecs
