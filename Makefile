@@ -32,6 +32,7 @@ validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
 
 test: setup-dev ## all tests, on servers that they start themselves
+	@sh scripts/install_packages.sh nginx:nginx-light openssl:openssl
 	@.venv/bin/python -m pytest
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
 
@@ -62,7 +63,7 @@ docs: setup ## write docs/scenarios.md from the schema
 	@.venv/bin/python scripts/scenario_reference.py
 
 bench: setup ## the generator against its peers, 20 minutes (QUICK=1: under five); writes benchmarks/README.md
-	@sh scripts/install_peers.sh
+	@sh scripts/install_packages.sh nginx:nginx-light wrk:wrk hey:hey ab:apache2-utils
 	@.venv/bin/python -m benchmarks.generator $(if $(QUICK),--quick)
 
 lock: setup-dev ## make the lock files anew from the .in files, with the newest versions

@@ -26,7 +26,7 @@ from benchmarks.engine import EngineRun, run_scenario
 from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe, run
 from benchmarks.master import WORKERS, master_cores
 from benchmarks.render import render
-from benchmarks.target import nginx
+from benchmarks.target import nginx, program
 from benchmarks.tools import HERE, LOCUST, Run, Tool, flat_out, k6_program, read_csv
 
 RESULT = HERE / "results" / "generator.json"
@@ -67,6 +67,7 @@ def main() -> int:
 
 def _check_machine() -> None:
     """What cannot be measured here is said before anything is started."""
+    program()
     if len(os.sched_getaffinity(0)) < 2:
         sys.exit("benchmarks: two cores are needed, one for the generator and one for the target")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -47,12 +47,11 @@ def nginx() -> Iterator[str]:
             port = probe.getsockname()[1]
         config = CONFIG.format(folder=folder, port=port, files=16_500, created=CREATED, listed=LISTED)
         (folder / "nginx.conf").write_text(config)
-        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or "nginx"
         command = [
             "taskset",
             "-c",
             str(SERVER_CORE),
-            program,
+            program(),
             "-c",
             str(folder / "nginx.conf"),
             "-e",
@@ -65,6 +64,14 @@ def nginx() -> Iterator[str]:
             finally:
                 server.terminate()
                 server.wait()
+
+
+def program() -> str:
+    """Where nginx is. Raises SystemExit with one line when it is missing."""
+    found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+    if found is None:
+        raise SystemExit("nginx is missing (Debian: apt-get install nginx-light)")
+    return found
 
 
 def _wait(url: str, log: Path) -> None:

@@ -1,5 +1,6 @@
 """A TLS certificate for tests, made by the `openssl` command."""
 
+import shutil
 import ssl
 import subprocess
 from dataclasses import dataclass, field
@@ -26,7 +27,9 @@ class Identity:
 
 
 def make_identity(folder: Path) -> Identity:
-    """A new one."""
+    """A new one. Raises RuntimeError when the command is missing."""
+    if shutil.which("openssl") is None:
+        raise RuntimeError("openssl is missing (Debian: apt-get install openssl)")
     made = Identity(folder / "certificate.pem", folder / "key.pem")
     command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"]
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:target.test"]

@@ -44,7 +44,8 @@ def dial(origin: Origin) -> tuple[_socket.socket, TlsCodec | None]:
         finally:
             if sock is not None:
                 sock.close()
-    raise failure or Failure("dns", f"{origin.host} has no address")
+    gevent.sleep(0)  # without it, users who never pause would go on failing and let nobody else run
+    raise failure or Failure("dns", origin.host)
 
 
 def _connect(address: Address) -> _socket.socket:
