@@ -43,7 +43,8 @@ class Recorder:
     def sent(self, planned: bool) -> None:
         """A request goes out; `planned` unless no turn asked for it."""
         self.counts.sent += 1
-        self.counts.unplanned += not planned
+        if not planned:
+            self.counts.unplanned += 1
         self.in_flight += 1
 
     def done(self, method: str, name: str, response_us: int, service_us: int, received: int, failed: Failure | None) -> None:

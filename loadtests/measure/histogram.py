@@ -27,12 +27,15 @@ LOWEST_US = 1
 HIGHEST_US = 3_600_000_000
 DIGITS = 3
 _SUB_BUCKET_BITS = 11
+_SUB_BUCKETS = 2**_SUB_BUCKET_BITS
+_NONE_YET = 2**63
+"""Above every duration in microseconds."""
 
 
 class Histogram:
     """A mergeable histogram of durations in whole microseconds."""
 
-    __slots__ = ("_counts", "_hdr", "count", "max_us", "min_us", "overflow", "sum_us")
+    __slots__ = ("_counts", "_hdr", "_min_us", "count", "max_us", "overflow", "sum_us")
 
     def __init__(self) -> None:
         self._hdr = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
@@ -41,24 +44,29 @@ class Histogram:
 
     def _zero(self) -> None:
         self.count = self.sum_us = self.overflow = self.max_us = 0
-        self.min_us: int | None = None
+        self._min_us = _NONE_YET
+
+    @property
+    def min_us(self) -> int | None:
+        """Smallest value; None when empty."""
+        return self._min_us if self.count else None
 
     def record(self, value_us: int) -> None:
         """Add one value; O(1), never raises. Below zero (a clock that stepped back) counts as zero."""
         # Comparisons, not min() and max(): a call costs as much as all of them.
-        if value_us < 0:  # noqa: PLR1730
-            value_us = 0
+        if value_us < self._min_us:
+            self._min_us = value_us = max(value_us, 0)
         self.count += 1
         self.sum_us += value_us
         if value_us > self.max_us:  # noqa: PLR1730
             self.max_us = value_us
-        if self.min_us is None or value_us < self.min_us:
-            self.min_us = value_us
-        if value_us > HIGHEST_US:
+        if value_us < _SUB_BUCKETS:
+            self._counts[value_us] += 1
+        elif value_us <= HIGHEST_US:
+            shift = value_us.bit_length() - _SUB_BUCKET_BITS
+            self._counts[(shift << 10) + (value_us >> shift)] += 1
+        else:
             self.overflow += 1
-            return
-        shift = value_us.bit_length() - _SUB_BUCKET_BITS
-        self._counts[value_us if shift <= 0 else (shift << 10) + (value_us >> shift)] += 1
 
     def merge(self, other: "Histogram") -> None:
         """Add all of `other`'s values: the result is what one histogram of both would hold."""
@@ -68,8 +76,7 @@ class Histogram:
         self.sum_us += other.sum_us
         self.overflow += other.overflow
         self.max_us = max(self.max_us, other.max_us)
-        smallest = [value for value in (self.min_us, other.min_us) if value is not None]
-        self.min_us = min(smallest)
+        self._min_us = min(self._min_us, other._min_us)
         self._hdr.encoder.add(other._hdr.encoder)
 
     def quantile(self, q: float) -> int:
@@ -138,7 +145,7 @@ class Histogram:
             raise ValueError(f"a histogram of {found} cannot be merged with one of {(LOWEST_US, HIGHEST_US, DIGITS)}")
         made._hdr, made._counts = hdr, hdr.counts
         made.count, made.sum_us, made.overflow = data["n"], data["sum"], data["over"]
-        made.min_us, made.max_us = data["min"], data["max"]
+        made._min_us, made.max_us = data["min"], data["max"]
         return made
 
 
