@@ -55,6 +55,8 @@ class Reporter:
         self._unacknowledged: deque[_Report] = deque()
         self._window = -1
         self._lag_us = self._opened = 0
+        self._measured = (time.monotonic(), time.process_time())
+        """When its use of the processor was looked at last, and what it was."""
         self._booked = False
         """Whether the master has this worker's totals."""
         for kind, handler in (
@@ -124,7 +126,7 @@ class Reporter:
             self._crew.halt(self._crew.clock.now() if self._crew.clock.started else 0.0)
 
     def _report(self, crew: Crew) -> None:
-        self._process.cpu_percent()
+        self._cpu()
         beat = 1
         while crew is self._crew and crew.active:
             gevent.sleep(max(0.0, beat * INTERVAL_S - crew.clock.now()))
@@ -164,11 +166,17 @@ class Reporter:
         return Gauges(
             users=crew.active,
             in_flight=crew.recorder.in_flight,
-            cpu=self._process.cpu_percent() / 100,
+            cpu=self._cpu(),
             loop_lag_us=lag,
             sockets=crew.network.sockets.open,
             rss_bytes=self._process.memory_info().rss,
         )
+
+    def _cpu(self) -> float:
+        """Cores used since the last call; the last report comes soon after the one before, so a second is the least."""
+        before, self._measured = self._measured, (time.monotonic(), time.process_time())
+        (then_s, used_then_s), (now_s, used_s) = before, self._measured
+        return (used_s - used_then_s) / max(now_s - then_s, INTERVAL_S)
 
     def _finish(self, crew: Crew) -> None:
         """The last snapshot, then the totals, repeated until the master has booked them."""

@@ -60,7 +60,7 @@ class Gauges:
     users: int = 0
     in_flight: int = 0
     cpu: float = 0.0
-    """Share of one core used during the interval."""
+    """Cores used during the interval."""
     loop_lag_us: int = 0
     """Longest time the event loop overslept during the interval."""
     sockets: int = 0
