@@ -36,7 +36,6 @@ class Cost:
     """What a process and its children used."""
 
     output: str = ""
-    exit_code: int = 0
     cpu_cores: float = 0.0
     """Cores used on average over the busiest `span_s`."""
     rss_mb: float = 0.0
@@ -85,7 +84,7 @@ def run(
         finally:
             over.set()
             watcher.join()
-    return Cost(output, process.returncode, _cores(samples.times, span_s), samples.rss / 1e6)
+    return Cost(output, _cores(samples.times, span_s), samples.rss / 1e6)
 
 
 def _cores(times: Sequence[tuple[float, float]], span_s: float) -> float:

@@ -31,11 +31,6 @@ class Recorder:
         self.in_flight = 0
 
     @property
-    def total_failed(self) -> int:
-        """Failed requests since the start."""
-        return self.total_failures.total()
-
-    @property
     def snapshots(self) -> int:
         """Snapshots taken so far."""
         return self._next_number

@@ -78,7 +78,7 @@ def test_totals_are_those_of_all_snapshots_taken() -> None:
         summed.add(one.counts)
     assert recorder.total_counts == summed == Counts(scheduled=10, started=10, finished=10, sent=15, unplanned=5)
     assert recorder.total_ok == sum(series.ok for one in taken for series in one.series.values()) == 12
-    assert recorder.total_failed == sum(series.failed for one in taken for series in one.series.values()) == 3
+    assert recorder.total_failures.total() == sum(series.failed for one in taken for series in one.series.values()) == 3
     assert recorder.total_accepted == sum(len(one.accepted) for one in taken) == 5
 
 
