@@ -1,27 +1,34 @@
 """The ASGI application. `granian --interface asgi --factory app.main:create_app` serves it."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.types import ASGIApp
 
-from app.api.v1 import auth, health, tasks
-from app.core.cache import create_redis
-from app.core.database import create_engine, create_session_factory
+from app.api.v1 import API_PREFIX, auth, health, tasks
+from app.core import metrics
+from app.core.batch import Batcher
+from app.core.cache import Cache, create_redis
+from app.core.database import Database, Unavailable
+from app.core.security import Tokens
 from app.core.state import AppState
+from app.middleware.cache_middleware import ResponseCacheMiddleware
 from app.middleware.fault_middleware import ListDelayMiddleware
-from app.middleware.metrics_middleware import MetricsMiddleware, forget_process
+from app.middleware.metrics_middleware import MetricsMiddleware
+from app.repositories.tasks import create_many
 from app.settings import ApiSettings, load_or_exit
 
-# Classes of SQLSTATE: connection exception, insufficient resources, operator intervention.
-_AWAY_CLASSES = ("08", "53", "57")
+OBSERVE_S = 1.0
+# Batches of new tasks under way at once; more would take connections from the lists.
+CREATE_LANES = 2
 
 _log = logging.getLogger("agenthq.api")
 
@@ -30,40 +37,84 @@ class _Lifespan(Protocol):
     def __call__(self, app: FastAPI, /) -> AbstractAsyncContextManager[None]: ...
 
 
-def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """Build the application; without `settings` they are read from the environment.
+def create_app(settings: ApiSettings | None = None) -> ASGIApp:
+    """Build the whole application; without `settings` they are read from the environment.
 
     Connections are made when it starts, not here. Bad settings end the process with one line.
     """
     settings = settings or load_or_exit(ApiSettings)
+    api = create_api(settings)
+    # Around FastAPI, not within it: an answer from the cache does without all that is in there.
+    app: ASGIApp = ResponseCacheMiddleware(
+        api, frozenset({f"{API_PREFIX}/tasks"}), lambda: api.state.shared
+    )
+    if settings.fault_list_delay_ms:
+        app = ListDelayMiddleware(app, delay_s=settings.fault_list_delay_ms / 1000)
+    # The outermost, so it sees what the others do.
+    return MetricsMiddleware(app)
+
+
+def create_api(settings: ApiSettings) -> FastAPI:
+    """The routes, without the middleware around them."""
     # A redirect for a trailing slash would double the work of a client that gets it wrong.
     app = FastAPI(title="AgentHQ", redirect_slashes=False, lifespan=_lifespan(settings))
     for router in (auth.router, tasks.router, health.router):
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _invalid_request)
-    for error in (DBAPIError, PoolTimeoutError, OSError):
-        app.add_exception_handler(error, _database_error)
-    if settings.fault_list_delay_ms:
-        app.add_middleware(ListDelayMiddleware, delay_s=settings.fault_list_delay_ms / 1000)
-    # Added last, so it is the outermost and sees the delay too.
-    app.add_middleware(MetricsMiddleware)
+    app.add_exception_handler(Unavailable, _unavailable)
     return app
 
 
 def _lifespan(settings: ApiSettings) -> _Lifespan:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = create_engine(settings)
-        redis = create_redis(settings)
-        app.state.shared = AppState(settings, engine, create_session_factory(engine), redis)
+        state = make_state(settings)
+        app.state.shared = state
+        await state.database.open()
+        loops = [_observe(state.database)]
+        if state.cache is not None:
+            loops.append(state.cache.run())
+        running = [asyncio.create_task(loop) for loop in loops]
         try:
             yield
         finally:
-            await redis.aclose()
-            await engine.dispose()
-            forget_process()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await state.redis.aclose()
+            await state.database.close()
+            metrics.forget_process()
 
     return lifespan
+
+
+def make_state(settings: ApiSettings) -> AppState:
+    """The shared objects, not connected yet."""
+    database = Database(
+        settings.libpq_url, "agenthq-api", settings.db_pool_size, pooled=settings.db_pool
+    )
+    redis = create_redis(settings.redis_url)
+    return AppState(
+        settings,
+        database,
+        redis,
+        Cache(redis, settings.cache_ttl_s) if settings.cache else None,
+        Tokens(settings.jwt_secret.get_secret_value(), settings.token_cache_size),
+        Batcher(
+            partial(create_many, database),
+            settings.create_batch,
+            # Without batches each create has a connection of its own, as any other request.
+            lanes=CREATE_LANES if settings.create_batch > 1 else settings.db_pool_size,
+        ),
+    )
+
+
+async def _observe(database: Database) -> None:
+    """Write gauges down: with several processes a scrape sees nothing but their files."""
+    while True:
+        database.observe()
+        metrics.ACTIVE.set(metrics.in_flight.count)
+        await asyncio.sleep(OBSERVE_S)
 
 
 async def _invalid_request(_: Request, error: Exception) -> Response:
@@ -77,14 +128,7 @@ async def _invalid_request(_: Request, error: Exception) -> Response:
     return Response(json.dumps({"detail": detail}), 422, media_type="application/json")
 
 
-async def _database_error(_: Request, error: Exception) -> Response:
-    """503 if the database is away, so the client may try again; else a bug, which is a 500."""
-    if isinstance(error, DBAPIError) and not _is_away(error):
-        raise error
-    _log.error("database not available: %s: %s", type(error).__name__, error)
+async def _unavailable(_: Request, error: Exception) -> Response:
+    """503: the client may try again."""
+    _log.error("database not available: %s", error)
     return JSONResponse({"detail": "database not available"}, 503, headers={"Retry-After": "1"})
-
-
-def _is_away(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or state[:2] in _AWAY_CLASSES

@@ -9,11 +9,13 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from itertools import islice
 
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
+import asyncpg
 
+from app.core.database import Database, Unavailable
 from app.repositories import users
+from app.repositories.users import NewUser
 from app.settings import DatabaseSettings, load_or_exit
 
 BATCH = 2000
@@ -28,27 +30,27 @@ def seeded_user_id(namespace: str, index: int) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"agenthq:{namespace}:{index}")
 
 
-def seeded_users(namespace: str, count: int) -> Iterator[dict[str, object]]:
-    """The rows of users 0 .. count-1."""
+def seeded_users(namespace: str, count: int) -> Iterator[NewUser]:
+    """Users 0 .. count-1."""
     for index in range(count):
-        yield {
-            "id": seeded_user_id(namespace, index),
-            "email": f"{namespace}-{index}@load.test",
-            "full_name": f"Load Test User {index}",
-            "device_id": f"{namespace}-{index}",
-        }
+        name = f"{namespace}-{index}"
+        yield NewUser(
+            seeded_user_id(namespace, index), f"{name}@load.test", f"Load Test User {index}", name
+        )
 
 
-async def seed(database_url: str, namespace: str, count: int) -> int:
-    """Make users 0 .. count-1 exist, in one transaction; returns how many were new."""
-    engine = create_async_engine(database_url)
+async def seed(url: str, namespace: str, count: int) -> int:
+    """Make users 0 .. count-1 exist; returns how many were new. `url` is libpq's."""
+    database = Database(url, "agenthq-seed", 1)
+    await database.open()
     try:
-        async with engine.begin() as connection:
-            rows = list(seeded_users(namespace, count))
-            batches = [rows[start : start + BATCH] for start in range(0, count, BATCH)]
-            return sum([await users.insert_missing(connection, batch) for batch in batches])
+        people = seeded_users(namespace, count)
+        new = 0
+        while batch := list(islice(people, BATCH)):
+            new += await users.insert_missing(database, batch)
+        return new
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def main() -> int:
@@ -62,8 +64,8 @@ def main() -> int:
     settings = load_or_exit(DatabaseSettings)
     started_s = time.perf_counter()
     try:
-        new = asyncio.run(seed(settings.database_url, arguments.namespace, arguments.users))
-    except (OSError, SQLAlchemyError) as error:
+        new = asyncio.run(seed(settings.libpq_url, arguments.namespace, arguments.users))
+    except (Unavailable, asyncpg.PostgresError) as error:
         print(f"cannot seed the database: {error}".splitlines()[0], file=sys.stderr)
         return 1
     took_s = time.perf_counter() - started_s

@@ -42,6 +42,7 @@ def _redis_url(url: str) -> str:
 
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+Count = Annotated[int, Field(ge=1, le=1000)]
 
 
 class DatabaseSettings(BaseSettings):
@@ -54,17 +55,63 @@ class DatabaseSettings(BaseSettings):
     database_url: PostgresUrl
 
     @property
-    def psycopg_url(self) -> str:
-        """The same database as a libpq URL, for the synchronous driver."""
+    def libpq_url(self) -> str:
+        """The same database as libpq and asyncpg name it."""
         return self.database_url.replace("+asyncpg", "", 1)
 
 
-class ApiSettings(DatabaseSettings):
+class DeploymentSettings(DatabaseSettings):
+    """How many processes share the database; every process is told of all of them.
+
+    Each refuses to start when together they could open more connections than the budget allows.
+    """
+
+    api_instances: Count = 1
+    api_processes: Count = 1
+    """Processes of one instance of the API."""
+    db_pool_size: Count = 10
+    """Connections of one API process."""
+    worker_instances: Count = 1
+    worker_pool_size: Count = 4
+    relay_instances: Count = 1
+    db_connection_budget: Count = 90
+    """The promise is fewer than 100; ten are left for probes, migrations and people."""
+    cache: bool = True
+    """Off: no answer is kept, and who changes tasks tells nobody."""
+
+    @property
+    def db_connections(self) -> int:
+        """The most that all processes together can open; a relay has one."""
+        api = self.api_instances * self.api_processes * self.db_pool_size
+        return api + self.worker_instances * self.worker_pool_size + self.relay_instances
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> Self:
+        if self.db_connections > self.db_connection_budget:
+            raise ValueError(
+                f"{self.db_connections} database connections are more than DB_CONNECTION_BUDGET="
+                f"{self.db_connection_budget}: API_INSTANCES x API_PROCESSES x DB_POOL_SIZE +"
+                " WORKER_INSTANCES x WORKER_POOL_SIZE + RELAY_INSTANCES must fit"
+            )
+        return self
+
+
+class ApiSettings(DeploymentSettings):
     """Settings of an API process."""
 
     redis_url: RedisUrl
     jwt_secret: SecretStr
-    db_pool_size: Annotated[int, Field(ge=1, le=90)] = 10
+    db_pool: bool = True
+    """Off: each statement opens a connection of its own, to show what the pool is worth."""
+    cache_ttl_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    token_cache_size: Annotated[int, Field(ge=0, le=1_000_000)] = 20_000
+    """Verified tokens that are kept; 0 verifies each request's."""
+    create_batch: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Tasks that arrive together and are written by one statement; 1: each by its own."""
+    login_limit_per_minute: Annotated[int, Field(ge=0)] = 30
+    """Guest logins of one address; 0 is no limit."""
+    trust_proxy: bool = False
+    """Take the client's address from X-Real-IP, which a proxy of ours has set."""
     fault_list_delay_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
 
     @model_validator(mode="after")
@@ -86,25 +133,34 @@ class ApiSettings(DatabaseSettings):
         return self
 
 
-class WorkerSettings(DatabaseSettings):
+class WorkerSettings(DeploymentSettings):
     """Settings of the relay and of the Celery worker."""
 
+    redis_url: RedisUrl
+    """Where the API caches what workers change."""
     celery_broker_url: RedisUrl
     celery_queue: Annotated[str, Field(min_length=1)] = "celery"
-    celery_concurrency: Annotated[int, Field(ge=1, le=1000)] = 100
+    task_batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Tasks that one message may carry."""
+    worker_capacity: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Tasks that one worker has in progress at the most."""
     task_duration_mean_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.4
     task_duration_seed: int = 1
     task_failure_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
-    task_lease_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Share of tasks whose work fails for good."""
+    task_transient_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of attempts that fail and are worth another."""
+    task_time_limit_s: Annotated[float, Field(gt=0, le=3600)] = 25.0
+    task_lease_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
+    """A worker that was silent for this long has lost its tasks to others."""
+    task_max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    task_retry_delay_s: Annotated[float, Field(ge=0, le=3600)] = 1.0
+    """Before the second attempt; doubled before each further one."""
+    worker_grace_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """How long tasks in progress may go on when the worker is told to end."""
     ready_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _check_lease(self) -> Self:
-        # The longest simulated task lasts ten means (app/workers/duration.py); were the lease
-        # shorter, a second worker would take a task whose first worker is alive.
-        if self.task_duration_mean_s * 10 >= self.task_lease_s:
-            raise ValueError("TASK_LEASE_S must be longer than 10 x TASK_DURATION_MEAN_S")
-        return self
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Where relay and worker serve /metrics; 0 is nowhere."""
 
 
 _S = TypeVar("_S", bound=DatabaseSettings)

@@ -5,8 +5,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from app.core.batch import Batcher
+from app.core.cache import Cache
+from app.core.database import Database
+from app.core.security import Tokens
+from app.repositories.tasks import NewTask
 from app.settings import ApiSettings
 
 
@@ -15,9 +19,13 @@ class AppState:
     """The shared objects of one API process."""
 
     settings: ApiSettings
-    engine: AsyncEngine
-    sessions: async_sessionmaker[AsyncSession]
+    database: Database
     redis: Redis
+    cache: Cache | None
+    """None: nothing is cached."""
+    tokens: Tokens
+    creates: Batcher[NewTask, str | None]
+    """Tasks to store; those that arrive together are stored together."""
 
 
 async def app_state(request: Request) -> AppState:

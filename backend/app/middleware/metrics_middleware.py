@@ -1,39 +1,21 @@
-"""Prometheus metrics of every request, as pure ASGI middleware.
+"""Count, duration and number in flight of every request, as pure ASGI middleware.
 
 The label `endpoint` is the template of the route (`/api/v1/tasks/{task_id}`), never the path that
-was asked for, so the number of series is bounded. With PROMETHEUS_MULTIPROC_DIR set, each process
-writes its values to files there, and any of them renders the sum.
+was asked for, so the number of series is bounded.
 """
 
-import os
 import time
+from functools import lru_cache
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# 0.2 and 0.5 are the objectives (p95, p99): only a bucket's edge can decide them.
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0, 30.0)
+from app.core.metrics import DURATION, REQUESTS, in_flight
+
 # A method is the client's text, so it is bounded too.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-MULTIPROC_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-
-REQUESTS = Counter("http_requests_total", "HTTP requests.", ["method", "endpoint", "status"])
-DURATION = Histogram(
-    "http_request_duration_seconds",
-    "From the request's head to the response's last byte.",
-    ["method", "endpoint"],
-    buckets=BUCKETS_S,
-)
-ACTIVE = Gauge("http_requests_active", "HTTP requests in flight.", multiprocess_mode="livesum")
+# Middleware that answers before the router has found a route says here which one it would be.
+ENDPOINT = "agenthq.endpoint"
 
 
 class MetricsMiddleware:
@@ -55,32 +37,24 @@ class MetricsMiddleware:
                 status = message["status"]
             await send(message)
 
-        ACTIVE.inc()
+        in_flight.count += 1
         started_s = time.perf_counter()
         try:
             await self._app(scope, receive, send_noting_status)
         finally:
-            ACTIVE.dec()
-            _record(scope, status, time.perf_counter() - started_s)
+            in_flight.count -= 1
+            count, duration = _series(scope["method"], _endpoint(scope), status)
+            count.inc()
+            duration.observe(time.perf_counter() - started_s)
 
 
-def render_metrics() -> tuple[bytes, str]:
-    """The text of all metrics (of all processes, in multiprocess mode) and its content type."""
-    registry = REGISTRY
-    if MULTIPROC_VARIABLE in os.environ:
-        registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+def _endpoint(scope: Scope) -> str:
+    route = getattr(scope.get("route"), "path", None)
+    return str(route or scope.get(ENDPOINT) or "unmatched")
 
 
-def forget_process() -> None:
-    """Take this process out of the gauges; called when it ends."""
-    if MULTIPROC_VARIABLE in os.environ:
-        multiprocess.mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
-
-
-def _record(scope: Scope, status: int, duration_s: float) -> None:
-    endpoint = getattr(scope.get("route"), "path", "unmatched")
-    method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-    REQUESTS.labels(method, endpoint, str(status)).inc()
-    DURATION.labels(method, endpoint).observe(duration_s)
+@lru_cache(1024)
+def _series(method: str, endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    """The two series, which prometheus_client would look up by their labels each time."""
+    method = method if method in _METHODS else "OTHER"
+    return REQUESTS.labels(method, endpoint, str(status)), DURATION.labels(method, endpoint)

@@ -1,13 +1,15 @@
-"""Tables."""
+"""Tables: what Alembic compares the database with. Statements are in app/repositories."""
 
 from app.models.base import Base
-from app.models.task import OutboxEntry, OutputType, Task, TaskStatus, tasks_table
+from app.models.task import DeadLetter, IdempotencyKey, OutboxEntry, OutputType, Task, TaskStatus
 from app.models.team import ActivityLog, Team, TeamMember
 from app.models.user import User
 
 __all__ = [
     "ActivityLog",
     "Base",
+    "DeadLetter",
+    "IdempotencyKey",
     "OutboxEntry",
     "OutputType",
     "Task",
@@ -15,5 +17,4 @@ __all__ = [
     "Team",
     "TeamMember",
     "User",
-    "tasks_table",
 ]

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Table, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Sequence, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, CreatedAt, UuidKey, metadata_column
@@ -66,23 +66,61 @@ class Task(Base):
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
-
-
-# The same table for Core statements, which build no objects.
-tasks_table = cast(Table, Task.__table__)
+    # While processing: a worker that has not renewed it by then has lost the task.
+    lease_until: Mapped[datetime | None]
 
 
 class OutboxEntry(Base):
     """A task still to be carried to its end; written in the transaction that writes the task.
 
-    The relay sets `enqueued_at` when it publishes and deletes the row once the task has ended.
+    The relay sets `enqueued_at` when it publishes; who writes the task's end deletes the row. An
+    attempt that is to be repeated makes it new again, from `available_at` on.
     """
 
     __tablename__ = "outbox"
-    # What is to be published: tiny, since published entries leave it.
-    __table_args__ = (Index("ix_outbox_new", "id", postgresql_where=text("enqueued_at IS NULL")),)
+    __table_args__ = (
+        # What is to be published: tiny, since published entries leave it.
+        Index("ix_outbox_new", "seq", postgresql_where=text("enqueued_at IS NULL")),
+        # What may have got lost on the way.
+        Index(
+            "ix_outbox_enqueued", "enqueued_at", postgresql_where=text("enqueued_at IS NOT NULL")
+        ),
+    )
 
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    task_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(BigInteger, Sequence("outbox_id_seq"))
+    created_at: Mapped[CreatedAt]
+    available_at: Mapped[CreatedAt]
+    enqueued_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A key that a client gave with a task, so that asking again makes no second one."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("ix_idempotency_keys_created", "created_at"),
+        Index("ix_idempotency_keys_task", "task_id"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    # What was asked, so that the key cannot be used for something else.
+    fingerprint: Mapped[bytes]
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     created_at: Mapped[CreatedAt]
-    enqueued_at: Mapped[datetime | None]
+
+
+class DeadLetter(Base):
+    """A task that was given up after its last attempt, kept for whoever looks into it."""
+
+    __tablename__ = "dead_letters"
+
+    task_id: Mapped[UUID] = mapped_column(
+        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
+    )
+    attempts: Mapped[int]
+    error: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[CreatedAt]

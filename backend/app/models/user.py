@@ -1,8 +1,6 @@
 """People."""
 
-from datetime import datetime
-
-from sqlalchemy import String, false, true
+from sqlalchemy import String, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, CreatedAt, UuidKey
@@ -19,6 +17,6 @@ class User(Base):
     device_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     is_active: Mapped[bool] = mapped_column(server_default=true())
     is_admin: Mapped[bool] = mapped_column(server_default=false())
-    # Tokens issued before this moment are refused: that is what a logout sets.
-    tokens_valid_from: Mapped[datetime | None]
+    # A token counts only while it carries this; a logout raises it.
+    token_version: Mapped[int] = mapped_column(server_default=text("0"))
     created_at: Mapped[CreatedAt]

@@ -1,93 +1,239 @@
-"""SQL about tasks, on the API's side; every statement names the owner."""
+"""Statements about tasks, on the API's side. Each names the owner and checks that the token counts.
+
+A statement gives no row when the user is unknown, inactive or has logged out since: that costs no
+statement of its own. Answers come as JSON text, made once and never looked into again.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import RowMapping, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from app.core.database import Database, Row
+from app.core.security import Claims
+from app.core.statement import Statement
+from app.models import TaskStatus
 
-from app.models import OutboxEntry, OutputType, TaskStatus, tasks_table
+_SHOWN = """id, user_id, prompt, output_type, status, result, error_message, document_url,
+        celery_task_id, metadata, created_at, started_at, completed_at"""
+_OWNER = "SELECT id FROM users WHERE id = $1 AND token_version = $2 AND is_active"
 
-OPEN_STATUSES = (TaskStatus.PENDING, TaskStatus.PROCESSING)
+# A subquery, not a join: it is an index lookup for each row, whatever the statistics say.
+_COUNTS = "(SELECT token_version FROM users WHERE id = owner AND is_active) = version"
+_STORE = f"""made AS (
+            INSERT INTO tasks (id, user_id, prompt, output_type, metadata)
+            SELECT task, owner, prompt, output_type, metadata::jsonb FROM asked
+            RETURNING {_SHOWN}
+        ), entries AS (
+            INSERT INTO outbox (task_id) SELECT id FROM made
+        )
+        SELECT id, row_to_json(made)::text AS task FROM made"""
 
-# Core columns, named as in the answer: no ORM object is built for a row that is only shown.
-_SHOWN = tuple(
-    tasks_table.c[name]
-    for name in (
-        "id",
-        "user_id",
-        "prompt",
-        "output_type",
-        "status",
-        "result",
-        "error_message",
-        "document_url",
-        "celery_task_id",
-        "metadata",
-        "created_at",
-        "started_at",
-        "completed_at",
-    )
+# Tasks that arrived together; an entry whose owner does not count makes no row.
+CREATE = Statement(
+    "create_tasks",
+    f"""WITH asked AS (
+            SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::text[], $5::text[],
+                $6::text[]) AS a(owner, version, task, prompt, output_type, metadata)
+            WHERE {_COUNTS}
+        ), {_STORE}""",
+)
+
+# One task with an Idempotency-Key. Of two requests with the same key at once, the second waits for
+# the first one's commit, and then makes no row.
+CREATE_ONCE = Statement(
+    "create_task_once",
+    f"""WITH owned AS ({_OWNER}), claimed AS (
+            INSERT INTO idempotency_keys (user_id, key, fingerprint, task_id)
+            SELECT id, $7, $8, $3 FROM owned
+            ON CONFLICT DO NOTHING
+            RETURNING user_id AS owner, task_id AS task
+        ), asked AS (
+            SELECT owner, task, $4::text AS prompt, $5::text AS output_type, $6::text AS metadata
+            FROM claimed
+        ), {_STORE}""",
+)
+
+FIND_BY_KEY = Statement(
+    "find_task_by_key",
+    f"""SELECT k.fingerprint, row_to_json(t)::text AS task
+        FROM ({_OWNER}) o
+        JOIN idempotency_keys k ON k.user_id = o.id AND k.key = $3
+        JOIN LATERAL (SELECT {_SHOWN} FROM tasks WHERE tasks.id = k.task_id) t ON true""",
 )
 
 
-async def create(
-    session: AsyncSession,
-    user_id: UUID,
-    prompt: str,
-    output_type: OutputType,
-    metadata: dict[str, Any],
-) -> RowMapping:
-    """Insert a pending task and its outbox entry; both are stored or neither is."""
-    task_id = uuid4()
-    values = {
-        "id": task_id,
-        "user_id": user_id,
-        "prompt": prompt,
-        "output_type": output_type.value,
-        "metadata": metadata,
-    }
-    result = await session.execute(insert(tasks_table).values(values).returning(*_SHOWN))
-    row = result.mappings().one()
-    await session.execute(insert(OutboxEntry).values(task_id=task_id))
-    return row
+def _page(name: str, condition: str, size: str, offset: str, total: str) -> Statement:
+    page = f"""SELECT {_SHOWN} FROM tasks WHERE user_id = $1 {condition}
+                ORDER BY created_at DESC, id DESC LIMIT {size} {offset}"""
+    return Statement(
+        name,
+        f"""SELECT p.*, {total} AS total
+        FROM ({_OWNER}) o, LATERAL (
+            SELECT string_agg(row_to_json(p)::text, ',') AS tasks, count(*) AS shown,
+                min(p.created_at) AS last_created_at, (array_agg(p.id))[count(*)] AS last_id
+            FROM ({page}) p
+        ) p""",
+    )
+
+
+def _count(condition: str) -> str:
+    return f"(SELECT count(*) FROM tasks WHERE user_id = $1 {condition})"
+
+
+_STATUS = "AND status = ${}"
+_AFTER = "AND (created_at, id) < ($4, $5)"
+# Numbered pages are counted; what follows a cursor is not, however much there is.
+LIST = _page("list_tasks", "", "$3", "OFFSET $4", _count(""))
+LIST_STATUS = _page(
+    "list_tasks_status", _STATUS.format(5), "$3", "OFFSET $4", _count(_STATUS.format(5))
+)
+LIST_AFTER = _page("list_tasks_after", _AFTER, "$3", "", "NULL::bigint")
+LIST_STATUS_AFTER = _page(
+    "list_tasks_status_after", f"{_STATUS.format(6)} {_AFTER}", "$3", "", "NULL::bigint"
+)
+
+FIND = Statement(
+    "find_task",
+    f"""SELECT row_to_json(t)::text AS task FROM ({_OWNER}) o LEFT JOIN LATERAL (
+            SELECT {_SHOWN} FROM tasks WHERE id = $3 AND user_id = $1
+        ) t ON true""",
+)
+
+# The row is locked and read again before it is judged, so of a worker and a canceller one wins.
+CANCEL = Statement(
+    "cancel_task",
+    f"""WITH owned AS ({_OWNER}), found AS (
+            SELECT id, status FROM tasks
+            WHERE id = $3 AND user_id = (SELECT id FROM owned) FOR NO KEY UPDATE
+        ), done AS (
+            UPDATE tasks t SET status = 'cancelled', completed_at = now(), lease_until = NULL
+            FROM found f WHERE t.id = f.id AND f.status IN ('pending', 'processing')
+            RETURNING t.id, t.status
+        ), forgotten AS (
+            DELETE FROM outbox o USING done d WHERE o.task_id = d.id
+        )
+        SELECT coalesce((SELECT status FROM done), (SELECT status FROM found)) AS status
+        FROM owned""",
+)
+
+STATEMENTS = (
+    CREATE,
+    CREATE_ONCE,
+    FIND_BY_KEY,
+    LIST,
+    LIST_STATUS,
+    LIST_AFTER,
+    LIST_STATUS_AFTER,
+    FIND,
+    CANCEL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to store; `metadata` is JSON text."""
+
+    owner: Claims
+    prompt: str
+    output_type: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last task of a page; the next page begins behind it."""
+
+    created_at: datetime
+    task_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its tasks as JSON text with commas between, and where the next one begins."""
+
+    tasks: str
+    total: int | None
+    next: Cursor | None
+
+
+async def create_many(database: Database, tasks: Sequence[NewTask]) -> list[str | None]:
+    """Store the tasks and their outbox entries in one transaction; each one as JSON.
+
+    None for a task whose owner's token does not count.
+    """
+    ids = [uuid4() for _ in tasks]
+    rows = await database.rows(
+        CREATE,
+        [task.owner.user_id for task in tasks],
+        [task.owner.version for task in tasks],
+        ids,
+        [task.prompt for task in tasks],
+        [task.output_type for task in tasks],
+        [task.metadata for task in tasks],
+    )
+    made = {row["id"]: row["task"] for row in rows}
+    return [made.get(task_id) for task_id in ids]
+
+
+async def create_once(
+    database: Database, task: NewTask, key: str, fingerprint: bytes
+) -> str | None:
+    """Store the task under the owner's key; None if the key is taken or the token counts not."""
+    row = await database.row(
+        CREATE_ONCE,
+        task.owner.user_id,
+        task.owner.version,
+        uuid4(),
+        task.prompt,
+        task.output_type,
+        task.metadata,
+        key,
+        fingerprint,
+    )
+    return None if row is None else row["task"]
+
+
+async def find_by_key(database: Database, owner: Claims, key: str) -> tuple[bytes, str] | None:
+    """Fingerprint and task stored under the owner's key."""
+    row = await database.row(FIND_BY_KEY, owner.user_id, owner.version, key)
+    return None if row is None else (row["fingerprint"], row["task"])
 
 
 async def page(
-    session: AsyncSession, user_id: UUID, status: TaskStatus | None, limit: int, offset: int
-) -> tuple[Sequence[RowMapping], int]:
-    """The user's tasks, newest first, and how many there are in all (two statements)."""
-    own = [tasks_table.c.user_id == user_id]
-    if status is not None:
-        own.append(tasks_table.c.status == status.value)
-    newest_first = (tasks_table.c.created_at.desc(), tasks_table.c.id.desc())
-    rows = await session.execute(
-        select(*_SHOWN).where(*own).order_by(*newest_first).limit(limit).offset(offset)
-    )
-    total = await session.scalar(select(func.count()).select_from(tasks_table).where(*own))
-    return rows.mappings().all(), total or 0
-
-
-async def find(session: AsyncSession, user_id: UUID, task_id: UUID) -> RowMapping | None:
-    """The task if the user owns it, else None."""
-    statement = select(*_SHOWN).where(tasks_table.c.id == task_id, tasks_table.c.user_id == user_id)
-    return (await session.execute(statement)).mappings().one_or_none()
-
-
-async def cancel(session: AsyncSession, user_id: UUID, task_id: UUID) -> TaskStatus | None:
-    """Cancel the task if it is open; returns its status afterwards, None if it is not the user's.
-
-    The update re-reads the row under its lock, so of a worker and a canceller only one wins.
-    """
-    own = (tasks_table.c.id == task_id, tasks_table.c.user_id == user_id)
-    statement = (
-        update(tasks_table)
-        .where(*own, tasks_table.c.status.in_(OPEN_STATUSES))
-        .values(status=TaskStatus.CANCELLED.value, completed_at=func.now())
-        .returning(tasks_table.c.status)
-    )
-    status = await session.scalar(statement)
+    database: Database, owner: Claims, status: TaskStatus | None, size: int, offset: int
+) -> Page | None:
+    """A numbered page of the user's tasks, newest first, and how many there are in all."""
+    values = [owner.user_id, owner.version, size, offset]
     if status is None:
-        status = await session.scalar(select(tasks_table.c.status).where(*own))
-    return None if status is None else TaskStatus(status)
+        row = await database.row(LIST, *values)
+    else:
+        row = await database.row(LIST_STATUS, *values, status.value)
+    return None if row is None else _to_page(row, offset + size < row["total"])
+
+
+async def page_after(
+    database: Database, owner: Claims, status: TaskStatus | None, size: int, cursor: Cursor
+) -> Page | None:
+    """The page behind the cursor; it costs the same however far down it is."""
+    values = [owner.user_id, owner.version, size, cursor.created_at, cursor.task_id]
+    if status is None:
+        row = await database.row(LIST_AFTER, *values)
+    else:
+        row = await database.row(LIST_STATUS_AFTER, *values, status.value)
+    return None if row is None else _to_page(row, row["shown"] == size)
+
+
+async def find(database: Database, owner: Claims, task_id: UUID) -> Row | None:
+    """`task` is JSON, or None if the user has no such task; no row if the token does not count."""
+    return await database.row(FIND, owner.user_id, owner.version, task_id)
+
+
+async def cancel(database: Database, owner: Claims, task_id: UUID) -> Row | None:
+    """`status` is the task's afterwards, None if the user has no such task; no row as in `find`."""
+    return await database.row(CANCEL, owner.user_id, owner.version, task_id)
+
+
+def _to_page(row: Row, more: bool) -> Page:
+    after = Cursor(row["last_created_at"], row["last_id"]) if more and row["shown"] else None
+    return Page(row["tasks"] or "", row["total"], after)

@@ -1,87 +1,96 @@
-"""SQL about users."""
+"""Statements about users."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from app.core.database import Database, Row
+from app.core.security import Claims
+from app.core.statement import Statement
 
-from app.models import User
+_COLUMNS = "id, email, full_name, token_version"
+
+FIND = Statement(
+    "find_user",
+    f"SELECT {_COLUMNS} FROM users WHERE id = $1 AND token_version = $2 AND is_active",
+)
+FIND_GUEST = Statement(
+    "find_guest", f"SELECT {_COLUMNS}, is_active FROM users WHERE device_id = $1"
+)
+CREATE_GUEST = Statement(
+    "create_guest",
+    f"""INSERT INTO users (id, email, full_name, device_id) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (device_id) DO NOTHING RETURNING {_COLUMNS}, is_active""",
+)
+REVOKE = Statement(
+    "revoke_tokens",
+    """UPDATE users SET token_version = token_version + 1
+        WHERE id = $1 AND token_version = $2 AND is_active RETURNING id""",
+)
+INSERT_MISSING = Statement(
+    "insert_users",
+    """INSERT INTO users (id, email, full_name, device_id)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+        ON CONFLICT DO NOTHING RETURNING id""",
+)
+
+STATEMENTS = (FIND, FIND_GUEST, CREATE_GUEST, REVOKE)
 
 
 @dataclass(frozen=True, slots=True)
-class UserRow:
+class User:
     """What a request needs to know of a user."""
 
     id: UUID
     email: str
     full_name: str
-    is_active: bool
-    tokens_valid_from: datetime | None
-
-    def accepts_token(self, issued_at_s: float) -> bool:
-        """Whether a token issued then still counts: the user is active and has not logged out."""
-        if not self.is_active:
-            return False
-        return self.tokens_valid_from is None or issued_at_s >= self.tokens_valid_from.timestamp()
+    token_version: int
 
 
-_COLUMNS = (User.id, User.email, User.full_name, User.is_active, User.tokens_valid_from)
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to store."""
+
+    id: UUID
+    email: str
+    full_name: str
+    device_id: str
 
 
-async def find(session: AsyncSession, user_id: UUID) -> UserRow | None:
-    """The user, or None."""
-    row = (await session.execute(select(*_COLUMNS).where(User.id == user_id))).one_or_none()
-    return None if row is None else UserRow(*row)
+async def find(database: Database, claims: Claims) -> User | None:
+    """The active user whom the claims name, if they count."""
+    row = await database.row(FIND, claims.user_id, claims.version)
+    return None if row is None else _user(row)
 
 
-async def find_or_create_guest(session: AsyncSession, device_id: str, name: str) -> UserRow:
-    """The guest of this device; a new one is called `name`, an old one keeps its name."""
-    found = await _find_by_device(session, device_id)
-    if found is not None:
-        return found
-    user_id = uuid4()
-    values = {
-        "id": user_id,
-        "email": f"guest-{user_id}@guest.agenthq.invalid",
-        "full_name": name,
-        "device_id": device_id,
-    }
-    statement = (
-        pg_insert(User)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=[User.device_id])
-        .returning(*_COLUMNS)
-    )
-    row = (await session.execute(statement)).one_or_none()
-    if row is not None:
-        return UserRow(*row)
-    # Another request was faster. Its row is committed by now (the insert waited for that), and
-    # a new statement sees it.
-    found = await _find_by_device(session, device_id)
-    if found is None:
+async def find_or_create_guest(database: Database, device_id: str, name: str) -> User | None:
+    """The guest of this device; a new one is called `name`, an old one keeps its name.
+
+    None if the user is not active.
+    """
+    row = await database.row(FIND_GUEST, device_id)
+    if row is None:
+        user_id = uuid4()
+        email = f"guest-{user_id}@guest.agenthq.invalid"
+        row = await database.row(CREATE_GUEST, user_id, email, name, device_id)
+    if row is None:
+        # Another request was faster, and has committed: the insert waited for that.
+        row = await database.row(FIND_GUEST, device_id)
+    if row is None:
         raise RuntimeError("the guest of this device vanished while it was being found")
-    return found
+    return _user(row) if row["is_active"] else None
 
 
-async def revoke_tokens(session: AsyncSession, user_id: UUID, before_s: float) -> None:
-    """Refuse every token of the user issued before that moment (seconds since 1970)."""
-    moment = datetime.fromtimestamp(before_s, UTC)
-    await session.execute(update(User).where(User.id == user_id).values(tokens_valid_from=moment))
+async def revoke_tokens(database: Database, claims: Claims) -> bool:
+    """Refuse every token that the user has; False if the one of the claims counts no more."""
+    return await database.row(REVOKE, claims.user_id, claims.version) is not None
 
 
-async def insert_missing(connection: AsyncConnection, users: Sequence[Mapping[str, Any]]) -> int:
+async def insert_missing(database: Database, users: Iterable[NewUser]) -> int:
     """Insert those of `users` that are not there yet; returns how many were inserted."""
-    statement = pg_insert(User).on_conflict_do_nothing().returning(User.id)
-    result = await connection.execute(statement, list(users))
-    return len(result.all())
+    columns = zip(*((u.id, u.email, u.full_name, u.device_id) for u in users), strict=True)
+    return len(await database.rows(INSERT_MISSING, *map(list, columns)))
 
 
-async def _find_by_device(session: AsyncSession, device_id: str) -> UserRow | None:
-    statement = select(*_COLUMNS).where(User.device_id == device_id)
-    row = (await session.execute(statement)).one_or_none()
-    return None if row is None else UserRow(*row)
+def _user(row: Row) -> User:
+    return User(row["id"], row["email"], row["full_name"], row["token_version"])

@@ -1,40 +1,73 @@
-"""SQL about tasks, on the worker's side; each function is one statement, in autocommit.
+"""Statements about tasks, on the worker's side; each is a transaction of its own.
 
-A task is worked by whoever claims it. Claims are numbered by `attempt`, and the end is written
-only under the number of the claim, so a worker that was given up cannot overwrite its successor,
-and nobody overwrites `cancelled`.
+A task is worked by whoever claims it, for as long as the lease is renewed. Claims are numbered by
+`attempt`, and an end is written only under the number of the claim, so a worker that lost its
+lease cannot overwrite its successor, and nobody overwrites `cancelled`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
 from uuid import UUID
 
-from psycopg import Connection
-from psycopg.rows import DictRow, dict_row
+from app.core.database import Database
+from app.core.statement import Statement
 
-_CLAIM = """
-UPDATE tasks
-SET status = 'processing', started_at = now(), attempt = attempt + 1,
-    celery_task_id = %(celery_task_id)s
-WHERE id = %(task_id)s
-  AND (status = 'pending'
-       OR (status = 'processing' AND started_at < now() - make_interval(secs => %(lease_s)s)))
-RETURNING id, output_type, prompt, attempt
-"""
+# In the order of their ids, as everywhere: two batches with the same tasks cannot deadlock.
+CLAIM = Statement(
+    "claim_tasks",
+    """WITH batch AS (
+            SELECT id FROM tasks WHERE id = ANY($1::uuid[])
+              AND (status = 'pending' OR (status = 'processing' AND lease_until < now()))
+            ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE tasks t SET status = 'processing', started_at = now(), attempt = attempt + 1,
+            celery_task_id = $2, lease_until = now() + make_interval(secs => $3)
+        FROM batch b WHERE t.id = b.id
+        RETURNING t.id AS task_id, t.user_id, t.output_type, length(t.prompt) AS prompt_length,
+            t.attempt, extract(epoch FROM now() - t.created_at)::float8 AS waited_s""",
+)
 
-_COMPLETE = """
-UPDATE tasks
-SET status = 'completed', result = %(result)s, document_url = %(document_url)s,
-    error_message = NULL, completed_at = now()
-WHERE id = %(task_id)s AND status = 'processing' AND attempt = %(attempt)s
-"""
+RENEW = Statement(
+    "renew_leases",
+    """WITH held AS (
+            SELECT t.id FROM unnest($1::uuid[], $2::int[]) AS h(id, attempt)
+            JOIN tasks t ON t.id = h.id AND t.attempt = h.attempt
+            WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t
+        )
+        UPDATE tasks t SET lease_until = now() + make_interval(secs => $3)
+        FROM held h WHERE t.id = h.id RETURNING t.id""",
+)
 
-_FAIL = """
-UPDATE tasks
-SET status = 'failed', error_message = %(error_message)s, completed_at = now()
-WHERE id = %(task_id)s AND status = 'processing' AND attempt = %(attempt)s
-"""
+END = Statement(
+    "end_tasks",
+    """WITH said AS (
+            SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[],
+                $6::text[], $7::float8[], $8::bool[])
+                AS s(id, attempt, status, result, document_url, error, delay_s, dead)
+        ), held AS (
+            SELECT s.* FROM said s JOIN tasks t ON t.id = s.id AND t.attempt = s.attempt
+            WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t
+        ), ended AS (
+            UPDATE tasks t SET status = h.status, result = h.result,
+                document_url = h.document_url, error_message = h.error, lease_until = NULL,
+                completed_at = CASE WHEN h.status = 'pending' THEN NULL ELSE now() END
+            FROM held h WHERE t.id = h.id
+            RETURNING t.id, t.user_id, t.attempt, t.status, h.error, h.delay_s, h.dead
+        ), letters AS (
+            INSERT INTO dead_letters (task_id, attempts, error)
+            SELECT id, attempt, error FROM ended WHERE dead ON CONFLICT DO NOTHING
+        ), again AS (
+            UPDATE outbox o SET enqueued_at = NULL,
+                available_at = now() + make_interval(secs => e.delay_s)
+            FROM ended e WHERE o.task_id = e.id AND e.status = 'pending'
+        ), forgotten AS (
+            DELETE FROM outbox o USING ended e WHERE o.task_id = e.id AND e.status <> 'pending'
+        )
+        SELECT id, user_id FROM ended""",
+)
+
+STATEMENTS = (CLAIM, RENEW, END)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +75,63 @@ class Claim:
     """The right to work a task, until its lease ends or the task is cancelled."""
 
     task_id: UUID
+    user_id: UUID
     output_type: str
-    prompt: str
+    prompt_length: int
     attempt: int
+    waited_s: float
+    """From accepted to claimed."""
 
 
-def claim(
-    connection: Connection[Any], task_id: UUID, celery_task_id: str, lease_s: float
-) -> Claim | None:
-    """Take a pending task, or one whose worker has been silent for `lease_s`; None if neither."""
-    values = {"task_id": task_id, "celery_task_id": celery_task_id, "lease_s": lease_s}
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row: DictRow | None = cursor.execute(_CLAIM, values).fetchone()
-    if row is None:
-        return None
-    return Claim(row["id"], row["output_type"], row["prompt"], row["attempt"])
+class Fate(StrEnum):
+    """How an attempt ended; the values are the task's next status."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    AGAIN = "pending"
 
 
-def complete(connection: Connection[Any], held: Claim, result: str, document_url: str) -> bool:
-    """Write the success; False if the claim no longer holds, and then nothing is written."""
-    return _finish(connection, _COMPLETE, held, {"result": result, "document_url": document_url})
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is to be written about an attempt."""
+
+    claim: Claim
+    fate: Fate
+    result: str | None = None
+    document_url: str | None = None
+    error: str | None = None
+    delay_s: float = 0.0
+    """Before the next attempt."""
+    dead: bool = False
+    """It was the last attempt allowed: a dead letter is kept."""
 
 
-def fail(connection: Connection[Any], held: Claim, error_message: str) -> bool:
-    """Write the failure; False if the claim no longer holds, and then nothing is written."""
-    return _finish(connection, _FAIL, held, {"error_message": error_message})
+async def claim(
+    database: Database, task_ids: Sequence[UUID], celery_task_id: str, lease_s: float
+) -> list[Claim]:
+    """Take those of the tasks that are pending, or whose worker has lost its lease."""
+    rows = await database.rows(CLAIM, task_ids, celery_task_id, lease_s)
+    return [Claim(**row) for row in rows]
 
 
-def _finish(
-    connection: Connection[Any], statement: str, held: Claim, values: Mapping[str, str]
-) -> bool:
-    key = {"task_id": held.task_id, "attempt": held.attempt}
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {**key, **values})
-        return cursor.rowcount == 1
+async def renew(database: Database, claims: Sequence[Claim], lease_s: float) -> set[UUID]:
+    """Renew the leases; returns the tasks that are still held."""
+    ids, attempts = [one.task_id for one in claims], [one.attempt for one in claims]
+    return {row["id"] for row in await database.rows(RENEW, ids, attempts, lease_s)}
+
+
+async def end(database: Database, endings: Sequence[Ending]) -> list[bool]:
+    """Write the ends, and what follows for the outbox; False where the claim held no more."""
+    rows = await database.rows(
+        END,
+        [one.claim.task_id for one in endings],
+        [one.claim.attempt for one in endings],
+        [one.fate.value for one in endings],
+        [one.result for one in endings],
+        [one.document_url for one in endings],
+        [one.error for one in endings],
+        [one.delay_s for one in endings],
+        [one.dead for one in endings],
+    )
+    written = {row["id"] for row in rows}
+    return [one.claim.task_id in written for one in endings]

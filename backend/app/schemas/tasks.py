@@ -47,9 +47,14 @@ class TaskOut(BaseModel):
 
 
 class TaskPage(BaseModel):
-    """One page of the user's tasks, newest first; `total` counts all that match."""
+    """One page of the user's tasks, newest first.
+
+    `total` counts all that match; it and `page` are null behind a cursor. `next_cursor` is null on
+    the last page.
+    """
 
     tasks: list[TaskOut]
-    total: int
-    page: int
+    total: int | None
+    page: int | None
     page_size: int
+    next_cursor: str | None

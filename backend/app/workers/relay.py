@@ -23,19 +23,25 @@ from celery import Celery
 from kombu import Producer
 from kombu.exceptions import ChannelError, KombuError
 from psycopg import Connection
+from redis import Redis
 from redis.exceptions import RedisError
 
+from app.core import metrics
+from app.core.cache import new_version
 from app.repositories import outbox
 from app.settings import WorkerSettings
 from app.workers import ready
-from app.workers.celery_config import RUN_TASK, celery_app, settings
+from app.workers.celery_config import RUN_TASKS, celery_app, settings
 
-BATCH = 200
+BATCH = 1000
 IDLE_POLL_S = 0.02
 MAX_SWEEP_INTERVAL_S = 5.0
-MAX_ATTEMPTS = 5
+OBSERVE_INTERVAL_S = 1.0
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 5.0
+REDIS_TIMEOUT_S = 1.0
+# Who has not asked again after a day has given up.
+KEY_AGE_S = 24 * 3600.0
 
 _AWAY = (psycopg.Error, RedisError, KombuError, OSError)
 
@@ -72,7 +78,7 @@ class Relay:
         """Yield connections to PostgreSQL and to the broker, both of which have answered."""
         with (
             psycopg.connect(
-                self._settings.psycopg_url,
+                self._settings.libpq_url,
                 autocommit=True,
                 connect_timeout=5,
                 application_name="agenthq-relay",
@@ -88,13 +94,18 @@ class Relay:
         with connection.transaction():
             task_ids = outbox.claim_new(connection, BATCH)
             self._publish(producer, task_ids)
+        metrics.PUBLISHED.labels("new").inc(len(task_ids))
         return len(task_ids)
 
     def sweep(self, connection: Connection[Any], producer: Producer) -> None:
-        """Forget tasks that have ended, and publish again those that got lost on the way."""
+        """Give up and forget what has ended; publish again what got lost on the way."""
         lease_s = self._settings.task_lease_s
-        outbox.give_up(connection, MAX_ATTEMPTS, lease_s)
-        outbox.delete_ended(connection)
+        given_up = outbox.give_up(connection, self._settings.task_max_attempts)
+        if given_up:
+            _log.warning("gave up %d tasks", len(given_up))
+            self._tell(given_up)
+        outbox.delete_ended(connection, lease_s)
+        outbox.forget_keys(connection, KEY_AGE_S)
         # A long queue delays messages beyond the lease without losing any. Publishing them again
         # would make it longer still, so what is stale is decided only when nothing waits.
         if self._queue_length(producer) > 0:
@@ -104,21 +115,43 @@ class Relay:
             self._publish(producer, task_ids)
         if task_ids:
             _log.warning("published %d lost tasks again", len(task_ids))
+            metrics.PUBLISHED.labels("lost").inc(len(task_ids))
+
+    def observe(self, connection: Connection[Any]) -> None:
+        """Tell the metrics how much waits."""
+        depth = outbox.depth(connection)
+        metrics.OUTBOX_DEPTH.set(depth.new)
+        metrics.OUTBOX_AGE.set(depth.oldest_s)
+        metrics.QUEUE_DEPTH.set(depth.unclaimed)
 
     def _serve(self, connection: Connection[Any], producer: Producer) -> None:
-        interval_s = min(MAX_SWEEP_INTERVAL_S, self._settings.task_lease_s)
-        next_sweep_s = time.monotonic() + interval_s
+        sweep = _Every(min(MAX_SWEEP_INTERVAL_S, self._settings.task_lease_s / 2))
+        observe = _Every(OBSERVE_INTERVAL_S)
         while not self._stop.is_set():
             published = self.publish_new(connection, producer)
-            if time.monotonic() >= next_sweep_s:
+            if observe.is_due():
+                self.observe(connection)
+            if sweep.is_due():
                 self.sweep(connection, producer)
-                next_sweep_s = time.monotonic() + interval_s
             if published < BATCH:
                 self._stop.wait(IDLE_POLL_S)
 
     def _publish(self, producer: Producer, task_ids: list[UUID]) -> None:
-        for task_id in task_ids:
-            self._celery.send_task(RUN_TASK, args=[str(task_id)], producer=producer, retry=False)
+        size = self._settings.task_batch
+        for start in range(0, len(task_ids), size):
+            batch = [str(one) for one in task_ids[start : start + size]]
+            self._celery.send_task(RUN_TASKS, args=[batch], producer=producer, retry=False)
+
+    def _tell(self, user_ids: list[UUID]) -> None:
+        """Lists of these users changed. Without Redis they may be old until their time is over."""
+        if not self._settings.cache:
+            return
+        try:
+            with Redis.from_url(self._settings.redis_url, socket_timeout=REDIS_TIMEOUT_S) as redis:
+                for user_id in user_ids:
+                    redis.execute_command(*new_version(user_id))
+        except (RedisError, OSError) as error:
+            _log.warning("lists of %d users may be old: %s", len(user_ids), error)
 
     def _queue_length(self, producer: Producer) -> int:
         channel: Any = producer.channel
@@ -129,6 +162,20 @@ class Relay:
         return int(queue.message_count)
 
 
+class _Every:
+    """Says when something is due again."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next_s = time.monotonic()
+
+    def is_due(self) -> bool:
+        if time.monotonic() < self._next_s:
+            return False
+        self._next_s = time.monotonic() + self._interval_s
+        return True
+
+
 def main() -> int:
     """Entry point; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -136,6 +183,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     ready.withdraw(settings.ready_file)
+    metrics.serve(settings.metrics_port)
     Relay(settings, celery_app, stop).run()
     ready.withdraw(settings.ready_file)
     _log.info("stopped")

@@ -1,106 +1,96 @@
-"""The Celery worker's side: claim a task, do its (simulated) work, write its end."""
+"""The Celery worker's side: hands the tasks of a message to the engine, which works them."""
 
+import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 from uuid import UUID
 
-import psycopg
+import uvloop
 from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown
-from psycopg import Connection
-from psycopg_pool import ConnectionPool, PoolTimeout
 
-from app.repositories import work
-from app.repositories.work import Claim
+from app.core import metrics
+from app.core.cache import Cache, create_redis
+from app.core.database import Database, Unavailable
+from app.core.statement import Statement
 from app.settings import WorkerSettings
 from app.workers import ready
-from app.workers.celery_config import RUN_TASK, celery_app, settings
-from app.workers.duration import duration_s, fails
+from app.workers.celery_config import RUN_TASKS, celery_app, settings
+from app.workers.engine import Engine
+from app.workers.work import perform
 
-# A thread needs a connection for two short statements a task, so few serve many threads.
-POOL_SIZE = 10
-# Waits between tries while PostgreSQL is away; after the last the relay's sweep takes over.
-RETRY_DELAYS_S = (0.2, 1.0, 3.0)
+READY = Statement("ready", "SELECT 1")
+READY_PAUSE_S = 1.0
 
 _log = logging.getLogger("agenthq.worker")
 _T = TypeVar("_T")
-_Pool = ConnectionPool[Connection[Any]]
-
-_pool: _Pool = ConnectionPool(
-    settings.psycopg_url,
-    min_size=1,
-    max_size=POOL_SIZE,
-    timeout=10,
-    kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "agenthq-worker"},
-    open=False,
-    name="worker",
-)
 
 
-@celery_app.task(name=RUN_TASK, bind=True)
-def run_task(self: Task[Any, Any], task_id: str) -> None:
-    """Work one task, unless somebody else has it or it is over."""
-    work_task(_pool, settings, UUID(task_id), str(self.request.id))
+class EngineThread:
+    """An engine on an event loop in a thread of its own."""
 
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
+        self._database: Database
+        self._engine: Engine
 
-def work_task(
-    pool: _Pool,
-    settings: WorkerSettings,
-    task_id: UUID,
-    celery_task_id: str,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Claim the task, work as long as its id says, write its end.
+    def start(self) -> None:
+        """Begin; does not wait for PostgreSQL."""
+        self._thread.start()
+        self._run(self._start())
 
-    Returns:
-        Whether this call ended the task; False if it was not to be had, or was cancelled (or its
-        lease ended) meanwhile.
+    def take(self, task_ids: list[UUID], message_id: str) -> int:
+        """As the engine's; waits for it."""
+        return self._run(self._engine.take(task_ids, message_id))
 
-    Raises:
-        psycopg.Error: PostgreSQL stayed away; the relay publishes the task again after the lease.
-    """
-    held = _retrying(
-        lambda: _with(pool, lambda c: work.claim(c, task_id, celery_task_id, settings.task_lease_s))
-    )
-    if held is None:
-        return False
-    sleep(duration_s(settings.task_duration_seed, task_id, settings.task_duration_mean_s))
-    return _retrying(lambda: _with(pool, lambda c: _finish(c, settings, held)))
-
-
-def _finish(connection: Connection[Any], settings: WorkerSettings, held: Claim) -> bool:
-    if fails(settings.task_duration_seed, held.task_id, settings.task_failure_ratio):
-        return work.fail(connection, held, "simulated failure")
-    return work.complete(
-        connection,
-        held,
-        result=f"{held.output_type} for a prompt of {len(held.prompt)} characters",
-        document_url=f"https://documents.agenthq.invalid/{held.output_type}/{held.task_id}",
-    )
-
-
-def _with(pool: _Pool, use: Callable[[Connection[Any]], _T]) -> _T:
-    with pool.connection() as connection:
-        return use(connection)
-
-
-def _retrying(attempt: Callable[[], _T]) -> _T:
-    for delay_s in RETRY_DELAYS_S:
+    def is_connected(self) -> bool:
+        """Whether PostgreSQL answers."""
         try:
-            return attempt()
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            _log.warning("PostgreSQL is away, next try in %s s: %s", delay_s, error)
-            time.sleep(delay_s)
-    return attempt()
+            self._run(self._database.row(READY))
+        except Unavailable as error:
+            _log.warning("not ready: PostgreSQL is away: %s", error)
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the tasks, then the thread."""
+        self._run(self._engine.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        self._database = Database(settings.libpq_url, "agenthq-worker", settings.worker_pool_size)
+        # The workers read nothing from it: they say what has changed.
+        cache = Cache(create_redis(settings.redis_url), 1.0) if settings.cache else None
+        self._engine = Engine(settings, self._database, cache, perform)
+        await self._engine.start()
+
+    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+_engine = EngineThread(settings)
+
+
+@celery_app.task(name=RUN_TASKS, bind=True)
+def run_tasks(self: Task[Any, Any], task_ids: list[str]) -> None:
+    """Begin the tasks, unless somebody else has them or they are over.
+
+    The message is acknowledged when they are claimed: from then on their leases stand for them.
+    """
+    _engine.take([UUID(one) for one in task_ids], str(self.request.id))
 
 
 @worker_init.connect
 def _start(**_: object) -> None:
     ready.withdraw(settings.ready_file)
-    _pool.open()
+    metrics.serve(settings.metrics_port)
+    _engine.start()
 
 
 @worker_ready.connect
@@ -112,16 +102,12 @@ def _consuming(**_: object) -> None:
 @worker_shutdown.connect
 def _stop(**_: object) -> None:
     ready.withdraw(settings.ready_file)
-    _pool.close()
+    _engine.stop()
 
 
 def _announce_when_connected() -> None:
-    while True:
-        try:
-            _pool.wait(timeout=5)
-        except PoolTimeout:
-            _log.warning("not ready: PostgreSQL is away")
-        else:
-            ready.announce(settings.ready_file)
-            _log.info("ready")
-            return
+    pause = threading.Event()
+    while not _engine.is_connected():
+        pause.wait(READY_PAUSE_S)
+    ready.announce(settings.ready_file)
+    _log.info("ready")

@@ -1,18 +1,21 @@
 """Who is asking."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, status
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Depends, HTTPException, Request, Response, status
+from fastapi.security import HTTPBearer
 
-from app.core.database import SessionDep
-from app.core.security import InvalidTokenError, TokenType, verify_token
-from app.core.state import AppState, StateDep
-from app.repositories import users
-from app.repositories.users import UserRow
+from app.core.security import Claims, InvalidTokenError, TokenType
+from app.core.state import AppState
+from app.schemas.errors import Problem
 
-_bearer = HTTPBearer(auto_error=False)
+# What a client of the user's may do with an answer: use it, not keep it.
+NO_STORE = {"Cache-Control": "no-store"}
+Responses = dict[int | str, dict[str, Any]]
+# Declared by every route that needs a token, and by every route.
+REFUSED: Responses = {401: {"model": Problem, "description": "The token counts not, or no more."}}
+AWAY: Responses = {503: {"model": Problem, "description": "The database is away; try again."}}
 
 
 def unauthorized() -> HTTPException:
@@ -24,34 +27,42 @@ def unauthorized() -> HTTPException:
     )
 
 
-async def user_of_token(
-    state: AppState, session: AsyncSession, token: str, token_type: TokenType
-) -> UserRow:
-    """The active user whom the token names.
+def verified(state: AppState, token: str, token_type: TokenType) -> Claims:
+    """The claims of the token; whether its version still counts, the statement says that uses them.
 
     Raises:
-        HTTPException: 401 for a bad token, an unknown or inactive user, or a token from before
-            the user's last logout.
+        HTTPException: 401 for a bad token.
     """
     try:
-        claims = verify_token(token, token_type, state.settings.jwt_secret.get_secret_value())
+        return state.tokens.verify(token, token_type)
     except InvalidTokenError:
         raise unauthorized() from None
-    user = await users.find(session, claims.user_id)
-    if user is None or not user.accepts_token(claims.issued_at_s):
-        raise unauthorized()
-    return user
 
 
-async def current_user(
-    state: StateDep,
-    session: SessionDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> UserRow:
-    """The user of the request's access token; 401 if there is none."""
-    if credentials is None:
-        raise unauthorized()
-    return await user_of_token(state, session, credentials.credentials, TokenType.ACCESS)
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what the answer is made with."""
+
+    claims: Claims
+    state: AppState
 
 
-CurrentUser = Annotated[UserRow, Depends(current_user)]
+class _Bearer(HTTPBearer):
+    """The request's access token, and what it says."""
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
+        """The caller; 401 if there is no good token."""
+        state: AppState = request.app.state.shared
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise unauthorized()
+        return Caller(verified(state, token, TokenType.ACCESS), state)
+
+
+# One dependency, not three: FastAPI solves each anew for every request.
+CallerDep = Annotated[Caller, Depends(_Bearer())]
+
+
+def json_response(text: str, status_code: int = 200, **headers: str) -> Response:
+    """An answer whose JSON is made already; nothing looks into it again."""
+    return Response(text, status_code, {**NO_STORE, **headers}, "application/json")
