@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Protocol
@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from app.api.v1 import API_PREFIX, auth, health, tasks
+from app.api.v1 import auth, health, tasks
 from app.core import metrics
 from app.core.batch import Batcher
 from app.core.cache import Cache, create_redis
@@ -22,6 +22,7 @@ from app.core.security import Tokens
 from app.core.state import AppState
 from app.middleware.cache_middleware import ResponseCacheMiddleware
 from app.middleware.fault_middleware import ListDelayMiddleware
+from app.middleware.hot_middleware import TASKS, HotMiddleware
 from app.middleware.metrics_middleware import MetricsMiddleware
 from app.repositories.tasks import create_many
 from app.settings import ApiSettings, load_or_exit
@@ -45,9 +46,9 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
     settings = settings or load_or_exit(ApiSettings)
     api = create_api(settings)
     # Around FastAPI, not within it: an answer from the cache does without all that is in there.
-    app: ASGIApp = ResponseCacheMiddleware(
-        api, frozenset({f"{API_PREFIX}/tasks"}), lambda: api.state.shared
-    )
+    state: Callable[[], AppState] = lambda: api.state.shared  # noqa: E731
+    app: ASGIApp = HotMiddleware(api, state) if settings.hot_routes else api
+    app = ResponseCacheMiddleware(app, frozenset({TASKS}), state)
     if settings.fault_list_delay_ms:
         app = ListDelayMiddleware(app, delay_s=settings.fault_list_delay_ms / 1000)
     # The outermost, so it sees what the others do.

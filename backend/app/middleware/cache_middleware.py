@@ -20,15 +20,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.cache import Cache
 from app.core.metrics import CACHE
-from app.core.security import Claims, InvalidTokenError, TokenType
 from app.core.state import AppState
+from app.middleware.bearer import claims_of, header
 from app.middleware.metrics_middleware import ENDPOINT
 
 # A longer query is answered, and not kept.
 MAX_QUERY_BYTES = 200
 ETAG_BYTES = 12
 
-_VERSION = struct.Struct(">I")
+# Version of the token, then the tag; the body follows.
+_HEAD = struct.Struct(f">I{2 * ETAG_BYTES}s")
 _JSON = b"application/json"
 # What may be kept by whom: by the user's own client, if it asks again each time.
 _FIXED = (
@@ -43,6 +44,17 @@ Header = tuple[bytes, bytes]
 _Key = tuple[UUID, int, bytes, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A success: what may be kept, and is answered from."""
+
+    tag: bytes
+    body: bytes
+
+    def pack(self, version: int) -> bytes:
+        return _HEAD.pack(version, self.tag) + self.body
+
+
 @dataclass(slots=True)
 class _Caught:
     """What the route answered."""
@@ -51,12 +63,17 @@ class _Caught:
     headers: list[Header] = field(default_factory=list)
     body: bytes = b""
 
-    @property
-    def may_be_kept(self) -> bool:
-        """A success in JSON that sets no cookie."""
+    def kept(self) -> _Kept | None:
+        """A success in JSON that sets no cookie; None if it is something else."""
         names = {name.lower() for name, _ in self.headers}
         kinds = [value for name, value in self.headers if name.lower() == b"content-type"]
-        return self.status == 200 and b"set-cookie" not in names and kinds == [_JSON]
+        if self.status != 200 or b"set-cookie" in names or kinds != [_JSON]:
+            return None
+        tag = hashlib.blake2b(self.body, digest_size=ETAG_BYTES).hexdigest()
+        return _Kept(tag.encode(), self.body)
+
+
+_Answer = _Caught | _Kept
 
 
 class ResponseCacheMiddleware:
@@ -65,7 +82,7 @@ class ResponseCacheMiddleware:
     def __init__(self, app: ASGIApp, paths: frozenset[str], state: Callable[[], AppState]) -> None:
         """`state` gives the state that the application has once it has started."""
         self._app, self._paths, self._state = app, paths, state
-        self._flights: dict[_Key, asyncio.Future[_Caught]] = {}
+        self._flights: dict[_Key, asyncio.Future[_Answer]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -82,48 +99,49 @@ class ResponseCacheMiddleware:
         scope[ENDPOINT] = scope["path"]
         await _send(scope, send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, state: AppState) -> "_Caught | bytes":
-        """The route's own answer, or the body of a success."""
-        claims = _claims(scope, state)
+    async def _answer(self, scope: Scope, receive: Receive, state: AppState) -> _Answer:
+        claims = claims_of(scope, state.tokens)
         query: bytes = scope["query_string"]
         cache = state.cache
         if claims is None or cache is None or len(query) > MAX_QUERY_BYTES:
             (_BYPASS if cache else _OFF).inc()
-            return _plain(await self._ask(scope, receive))
+            return await self._ask(scope, receive)
         name = scope["path"].encode() + b"?" + query
         found = await cache.look_up(claims.user_id, name)
-        made_for = _VERSION.pack(claims.version)
-        if found.answer is not None and found.answer.startswith(made_for):
-            _HIT.inc()
-            return found.answer[_VERSION.size :]
+        if found.answer is not None:
+            version, tag = _HEAD.unpack_from(found.answer)
+            if version == claims.version:
+                _HIT.inc()
+                return _Kept(tag, found.answer[_HEAD.size :])
         if found.stamp is None:
             _BYPASS.inc()
-            return _plain(await self._ask(scope, receive))
+            return await self._ask(scope, receive)
         key = (claims.user_id, claims.version, name, found.stamp)
-        return _plain(await self._fly(key, cache, lambda: self._ask(scope, receive)))
+        return await self._fly(key, cache, lambda: self._ask(scope, receive))
 
-    async def _fly(self, key: _Key, cache: Cache, ask: Callable[[], Awaitable[_Caught]]) -> _Caught:
+    async def _fly(self, key: _Key, cache: Cache, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Ask once for all who need the same; the first one stores what it got."""
         flight = self._flights.get(key)
         if flight is not None:
             _SHARED.inc()
-            caught = await asyncio.shield(flight)
+            shared = await asyncio.shield(flight)
             # The first one's trouble (or its client's) is its own.
-            return caught if caught.may_be_kept else await ask()
+            return shared if isinstance(shared, _Kept) else await ask()
         _MISS.inc()
         flight = self._flights[key] = asyncio.get_running_loop().create_future()
-        caught = _Caught()
+        answer: _Answer = _Caught()
         try:
-            caught = await ask()
+            answer = await ask()
         finally:
             del self._flights[key]
-            flight.set_result(caught)
-        if caught.may_be_kept:
+            flight.set_result(answer)
+        if isinstance(answer, _Kept):
             user_id, version, name, stamp = key
-            await cache.store(user_id, name, stamp, _VERSION.pack(version) + caught.body)
-        return caught
+            await cache.store(user_id, name, stamp, answer.pack(version))
+        return answer
 
-    async def _ask(self, scope: Scope, receive: Receive) -> _Caught:
+    async def _ask(self, scope: Scope, receive: Receive) -> _Answer:
+        """Let the route answer."""
         caught = _Caught()
 
         async def catch(message: Message) -> None:
@@ -134,38 +152,20 @@ class ResponseCacheMiddleware:
                 caught.body += message.get("body", b"")
 
         await self._app(scope, receive, catch)
-        return caught
+        return caught.kept() or caught
 
 
-def _claims(scope: Scope, state: AppState) -> Claims | None:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            scheme, _, token = value.partition(b" ")
-            if scheme.lower() != b"bearer":
-                return None
-            try:
-                return state.tokens.verify(token.decode("ascii"), TokenType.ACCESS)
-            except (InvalidTokenError, UnicodeDecodeError):
-                return None
-    return None
-
-
-def _plain(caught: _Caught) -> "_Caught | bytes":
-    return caught.body if caught.may_be_kept else caught
-
-
-async def _send(scope: Scope, send: Send, answer: "_Caught | bytes") -> None:
+async def _send(scope: Scope, send: Send, answer: _Answer) -> None:
     """Send what was asked for: all of the answer, its head, or that it is the same as before."""
     if isinstance(answer, _Caught):
         status, headers, body = answer.status, answer.headers, answer.body
     else:
-        etag = b'"%s"' % hashlib.blake2b(answer, digest_size=ETAG_BYTES).hexdigest().encode()
-        status, body = 200, answer
-        headers = [*_FIXED, (b"etag", etag)]
-        if _matches(scope, etag):
+        tag = b'"%s"' % answer.tag
+        status, headers, body = 200, [*_FIXED, (b"etag", tag)], answer.body
+        if _matches(scope, tag):
             status, body = 304, b""
         else:
-            headers.append((b"content-length", b"%d" % len(answer)))
+            headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     shown = b"" if scope["method"] == "HEAD" else body
     await send({"type": "http.response.body", "body": shown})
@@ -173,9 +173,8 @@ async def _send(scope: Scope, send: Send, answer: "_Caught | bytes") -> None:
 
 def _matches(scope: Scope, etag: bytes) -> bool:
     """RFC 9110, 13.1.2: the weak comparison, against a list or `*`."""
-    for name, value in scope["headers"]:
-        if name == b"if-none-match":
-            tags = [tag.strip().removeprefix(b"W/") for tag in value.split(b",")]
-            if etag in tags or b"*" in tags:
-                return True
-    return False
+    given = header(scope, b"if-none-match")
+    if given is None:
+        return False
+    tags = [tag.strip().removeprefix(b"W/") for tag in given.split(b",")]
+    return etag in tags or b"*" in tags

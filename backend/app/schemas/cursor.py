@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.repositories.tasks import Cursor
-from app.schemas.errors import invalid
 
 # Microseconds since 1970, then the task's id: together they order all tasks.
 _FORM = struct.Struct(">q16s")
@@ -20,13 +19,9 @@ def write_cursor(cursor: Cursor) -> str:
 
 
 def read_cursor(text: str) -> Cursor:
-    """The opposite.
-
-    Raises:
-        RequestValidationError: the text is no cursor.
-    """
+    """The opposite. Raises ValueError when the text is no cursor."""
     try:
         moment_us, task_id = _FORM.unpack(urlsafe_b64decode(text.encode("ascii")))
         return Cursor(_EPOCH + timedelta(microseconds=moment_us), UUID(bytes=task_id))
     except (ValueError, OverflowError, struct.error):
-        raise invalid(("query", "cursor"), "is not a next_cursor of this API") from None
+        raise ValueError("is not a next_cursor of this API") from None

@@ -1,13 +1,17 @@
 """Bodies of /tasks."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from app.models import OutputType, TaskStatus
+from app.schemas.cursor import read_cursor
 from app.schemas.text import StorableJson, StorableText
+
+# Numbered pages read and drop everything before them; further down there are cursors.
+MAX_OFFSET = 10_000
 
 
 class TaskCreate(BaseModel):
@@ -26,6 +30,31 @@ class TaskCreate(BaseModel):
         if data.get("output_type", task_type) != task_type:
             raise ValueError("output_type and task_type differ; send one of them")
         return {**data, "output_type": task_type}
+
+
+def _checked(cursor: str) -> str:
+    read_cursor(cursor)
+    return cursor
+
+
+class PageQuery(BaseModel):
+    """Which tasks to show."""
+
+    page: Annotated[int, Field(ge=1, le=MAX_OFFSET)] = 1
+    page_size: Annotated[int, Field(ge=1, le=100)] = 20
+    status: TaskStatus | None = None
+    cursor: Annotated[str, Field(max_length=64), AfterValidator(_checked)] | None = None
+
+    @property
+    def offset(self) -> int:
+        """How many tasks are passed over."""
+        return (self.page - 1) * self.page_size
+
+    @model_validator(mode="after")
+    def _check_depth(self) -> Self:
+        if self.offset > MAX_OFFSET:
+            raise ValueError(f"page is beyond {MAX_OFFSET} tasks; follow next_cursor instead")
+        return self
 
 
 class TaskOut(BaseModel):

@@ -23,7 +23,7 @@ from app.settings import WorkerSettings
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 END_BATCH = 200
 # Ends that come within this time are written together; a task is that much later done.
-LINGER_S = 0.01
+LINGER_S = 0.03
 
 _T = TypeVar("_T")
 Perform = Callable[[WorkerSettings, Claim], Awaitable[Ending]]

@@ -34,7 +34,7 @@ from app.workers import ready
 from app.workers.celery_config import RUN_TASKS, celery_app, settings
 
 BATCH = 1000
-IDLE_POLL_S = 0.02
+IDLE_POLL_S = 0.05
 MAX_SWEEP_INTERVAL_S = 5.0
 OBSERVE_INTERVAL_S = 1.0
 FIRST_BACKOFF_S = 0.2

@@ -11,6 +11,7 @@ from app.api.v1 import API_PREFIX
 from app.api.v1.dependencies import (
     AWAY,
     REFUSED,
+    Caller,
     CallerDep,
     Responses,
     json_response,
@@ -22,11 +23,9 @@ from app.models import TaskStatus
 from app.repositories import tasks
 from app.repositories.tasks import NewTask
 from app.schemas.cursor import read_cursor, write_cursor
-from app.schemas.errors import Problem, invalid
-from app.schemas.tasks import TaskCreate, TaskOut, TaskPage
+from app.schemas.errors import Problem
+from app.schemas.tasks import PageQuery, TaskCreate, TaskOut, TaskPage
 
-# Numbered pages read and drop everything before them; further down there are cursors.
-MAX_OFFSET = 10_000
 MAX_KEY_LENGTH = 255
 
 router = APIRouter(prefix=f"{API_PREFIX}/tasks", tags=["tasks"], responses={**REFUSED, **AWAY})
@@ -51,49 +50,25 @@ async def create_task(
 
     With an Idempotency-Key, asking again gives the task that there is.
     """
-    metadata = json.dumps(body.metadata, ensure_ascii=False)
-    task = NewTask(caller.claims, body.prompt, body.output_type.value, metadata)
     if idempotency_key is not None:
-        return await _create_once(caller.state, task, idempotency_key)
-    made = await caller.state.creates.call(task)
+        return await _create_once(caller, body, idempotency_key)
+    made = await create(caller.state, caller.claims, body)
     if made is None:
         raise unauthorized()
-    await _changed(caller.state, caller.claims)
     return json_response(made, status.HTTP_201_CREATED)
 
 
 @router.get("", response_model=TaskPage)
-async def list_tasks(
-    caller: CallerDep,
-    page: Annotated[int, Query(ge=1, le=MAX_OFFSET)] = 1,
-    page_size: Annotated[int, Query(ge=1, le=100)] = 20,
-    status: TaskStatus | None = None,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
-) -> Response:
+async def list_tasks(caller: CallerDep, query: Annotated[PageQuery, Query()]) -> Response:
     """One page of the user's tasks, newest first.
 
     `next_cursor` of an answer is the `cursor` of the page behind it. Such a page has no number and
     no `total`; it costs the same however far down it is.
     """
-    database, claims = caller.state.database, caller.claims
-    if cursor is not None:
-        after = read_cursor(cursor)
-        found = await tasks.page_after(database, claims, status, page_size, after)
-    else:
-        offset = (page - 1) * page_size
-        if offset > MAX_OFFSET:
-            message = f"the page is beyond {MAX_OFFSET} tasks; follow next_cursor instead"
-            raise invalid(("query", "page"), message)
-        found = await tasks.page(database, claims, status, page_size, offset)
-    if found is None:
+    shown = await show_page(caller.state, caller.claims, query)
+    if shown is None:
         raise unauthorized()
-    numbers = {
-        "total": found.total,
-        "page": None if cursor is not None else page,
-        "page_size": page_size,
-        "next_cursor": None if found.next is None else write_cursor(found.next),
-    }
-    return json_response(f'{{"tasks":[{found.tasks}],{json.dumps(numbers)[1:]}')
+    return json_response(shown)
 
 
 @router.get("/{task_id}", response_model=TaskOut, responses=NO_SUCH_TASK)
@@ -128,23 +103,57 @@ async def cancel_task(task_id: UUID, caller: CallerDep) -> None:
     await _changed(caller.state, caller.claims)
 
 
-async def _create_once(state: AppState, task: NewTask, key: str) -> Response:
+async def create(state: AppState, claims: Claims, body: TaskCreate) -> str | None:
+    """Store the task; it as JSON, or None if the token does not count."""
+    made = await state.creates.call(_new_task(claims, body))
+    if made is not None:
+        await _changed(state, claims)
+    return made
+
+
+async def show_page(state: AppState, claims: Claims, query: PageQuery) -> str | None:
+    """The page as JSON, or None if the token does not count."""
+    status, size = query.status, query.page_size
+    if query.cursor is not None:
+        after = read_cursor(query.cursor)
+        found = await tasks.page_after(state.database, claims, status, size, after)
+    else:
+        found = await tasks.page(state.database, claims, status, size, query.offset)
+    if found is None:
+        return None
+    numbers = {
+        "total": found.total,
+        "page": None if query.cursor is not None else query.page,
+        "page_size": size,
+        "next_cursor": None if found.next is None else write_cursor(found.next),
+    }
+    return f'{{"tasks":[{found.tasks}],{json.dumps(numbers)[1:]}'
+
+
+async def _create_once(caller: Caller, body: TaskCreate, key: str) -> Response:
+    database, claims = caller.state.database, caller.claims
+    task = _new_task(claims, body)
     asked = f"{task.output_type}\0{task.metadata}\0{task.prompt}"
     fingerprint = hashlib.blake2b(asked.encode(), digest_size=16).digest()
-    made = await tasks.create_once(state.database, task, key, fingerprint)
-    if made is not None:
-        await _changed(state, task.owner)
-        return json_response(made, status.HTTP_201_CREATED)
-    known = await tasks.find_by_key(state.database, task.owner, key)
-    if known is None:
-        raise unauthorized()
-    if known[0] != fingerprint:
-        raise HTTPException(
-            status.HTTP_409_CONFLICT, "this Idempotency-Key was used for another task"
-        )
-    # Its first request may have died between the commit and this, which every answer comes after.
-    await _changed(state, task.owner)
-    return json_response(known[1], status.HTTP_201_CREATED, **{"Idempotent-Replayed": "true"})
+    made = await tasks.create_once(database, task, key, fingerprint)
+    headers = {}
+    if made is None:
+        known = await tasks.find_by_key(database, claims, key)
+        if known is None:
+            raise unauthorized()
+        if known[0] != fingerprint:
+            raise HTTPException(
+                status.HTTP_409_CONFLICT, "this Idempotency-Key was used for another task"
+            )
+        made, headers = known[1], {"Idempotent-Replayed": "true"}
+    # Also for a task that was there: its first request may have died between the commit and this.
+    await _changed(caller.state, claims)
+    return json_response(made, status.HTTP_201_CREATED, **headers)
+
+
+def _new_task(claims: Claims, body: TaskCreate) -> NewTask:
+    metadata = json.dumps(body.metadata, ensure_ascii=False)
+    return NewTask(claims, body.prompt, body.output_type.value, metadata)
 
 
 async def _changed(state: AppState, claims: Claims) -> None:
