@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -11,57 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from loadtests import settings
 from loadtests.errors import InputError
+from loadtests.orchestrate.definition import MAX_INSTANCES, Service, read_definition
 from loadtests.orchestrate.processes import Managed, ProcessManager, port_is_free
 from loadtests.orchestrate.servers import Source, make_state_folder, start_postgres, start_redis
 
 READY_WITHIN_S = 60.0
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServersTable(_Table):
-    """Which servers the stack needs."""
-
-    postgres: str | None = None
-    """Name of its database."""
-    redis: bool = False
-
-
-class Step(_Table):
-    """A command that is run to its end before the services start."""
-
-    name: str
-    command: tuple[str, ...]
-
-
-class Service(_Table):
-    """A command that runs as long as the stack does."""
-
-    name: str
-    command: tuple[str, ...]
-    env: dict[str, str] = Field(default_factory=dict)
-    """Settings of this service alone."""
-    port: int | None = None
-    """Port it likes to listen on; $PORT is that or a free one. The first service with a port is the target."""
-    ready: str = "file"
-    """`/path`: ready when this answers 200; `file`: ready when the file named by READY_FILE exists."""
-
-
-class Definition(_Table):
-    """A stack's definition file."""
-
-    python: str
-    servers: ServersTable = ServersTable()
-    fixed: dict[str, str] = Field(default_factory=dict)
-    defaults: dict[str, str] = Field(default_factory=dict)
-    prepare: tuple[Step, ...] = ()
-    services: tuple[Service, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,17 +30,18 @@ class Stack:
     """The settings that may be chosen, as they are; no secret is among them."""
     env: Mapping[str, str] = field(default_factory=dict)
     """The whole environment of the stack's own processes."""
-    services: Mapping[str, Managed] = field(default_factory=dict)
+    services: Mapping[str, tuple[Managed, ...]] = field(default_factory=dict)
+    """The instances of each service."""
 
 
-def read_definition(path: Path) -> Definition:
-    """The definition of a stack. Raises InputError with what is wrong."""
-    try:
-        return Definition.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        raise InputError(f"{path}: {error}") from error
+@dataclass(frozen=True)
+class _Instance:
+    """One started process of a service."""
+
+    service: Service
+    managed: Managed
+    port: int | None
+    ready_file: Path
 
 
 class EmbeddedStack:
@@ -95,6 +51,9 @@ class EmbeddedStack:
         self._processes, self._source, self._api_port = processes, source, api_port
         self._folder = definition.parent.resolve()
         self._definition = read_definition(definition)
+        self._services = self._definition.available()
+        with_ports = [service for service in self._services if service.port is not None]
+        self._target = with_ports[-1] if with_ports else None
         self._values: dict[str, str] = {}
         self._chosen: dict[str, str] = {}
         self._dsn: str | None = None
@@ -106,7 +65,12 @@ class EmbeddedStack:
         """Names of what `up` starts, in order."""
         wanted = self._definition.servers
         servers = [*(["postgres"] if wanted.postgres is not None else []), *(["redis"] if wanted.redis else [])]
-        return [*servers, *(service.name for service in self._definition.services)]
+        return [*servers, *(service.name for service in self._services)]
+
+    @property
+    def missing(self) -> list[str]:
+        """Programs that the stack would use and the machine does not have."""
+        return self._definition.missing
 
     def up(self, users: int, tunables: Mapping[str, str], services: bool = True) -> Stack:
         """Start servers, prepare them, start services; returns when all are ready.
@@ -123,18 +87,19 @@ class EmbeddedStack:
         self._start_servers(state)
         env = self._environment(tunables)
         (state / "prometheus").mkdir()
-        running: dict[str, Managed] = {}
-        host = None
+        running: list[_Instance] = []
         if services:
             for step in self._definition.prepare:
                 self._processes.run(step.name, self._filled(step.command), env=env, cwd=self._folder)
-            started = [self._start(service, env, state) for service in self._definition.services]
-            for service, managed, port in started:
-                running[service.name] = self._ready(service, managed, port, env, state)
-            ports = [port for _, _, port in started if port is not None]
-            host = f"http://127.0.0.1:{ports[0]}" if ports else None
+            for service in self._services:
+                running += self._start(service, env, state)
+            for instance in running:
+                self._wait(instance)
+        hosts = [f"http://127.0.0.1:{instance.port}" for instance in running if instance.service is self._target]
         known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or ""}
-        return Stack(host, known, self._chosen, env, running)
+        names = {instance.service.name for instance in running}
+        by_name = {name: tuple(one.managed for one in running if one.service.name == name) for name in names}
+        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers
@@ -149,6 +114,9 @@ class EmbeddedStack:
         """The caller's environment, under the scenario's and the definition's settings; what is fixed wins over all."""
         defaults = {**self._definition.defaults, **tunables}
         self._chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        for program in self._definition.missing:
+            instead = self._definition.without.get(program, {})
+            self._chosen.update({name: Template(value).safe_substitute(self._chosen) for name, value in instead.items()})
         self._values.update(self._chosen)
         fixed = {name: self._fill(value) for name, value in self._definition.fixed.items()}
         return {**os.environ, **self._chosen, **fixed}
@@ -162,24 +130,45 @@ class EmbeddedStack:
     def _filled(self, command: tuple[str, ...], **more: str) -> list[str]:
         return [self._fill(part, **more) for part in command]
 
-    def _start(self, service: Service, env: Mapping[str, str], state: Path) -> tuple[Service, Managed, int | None]:
-        port = None
-        if service.port is not None:
-            wanted = self._api_port or service.port
-            port = self._processes.ports.choose(wanted, required=self._api_port is not None)
-        own = {**env, **{name: self._fill(value) for name, value in service.env.items()}}
-        own = {**own, "READY_FILE": str(state / f"{service.name}.ready")}
-        command = self._filled(service.command, **({"PORT": str(port)} if port else {}))
-        return service, self._processes.start(service.name, command, env=own, cwd=self._folder), port
+    def _start(self, service: Service, env: Mapping[str, str], state: Path) -> list[_Instance]:
+        """Start all instances of a service, and let those after it know their addresses."""
+        count = self._count(service)
+        started = []
+        for number in range(1, count + 1):
+            name = f"{service.name}-{number}" if count > 1 else service.name
+            port = self._port(service, number, count)
+            own = {**env, **{key: self._fill(value) for key, value in service.env.items()}}
+            ready_file = state / f"{name}.ready"
+            command = self._filled(service.command, INSTANCE=str(number), **({"PORT": str(port)} if port else {}))
+            managed = self._processes.start(name, command, env={**own, "READY_FILE": str(ready_file)}, cwd=self._folder)
+            started.append(_Instance(service, managed, port, ready_file))
+        addresses = ",".join(f"127.0.0.1:{instance.port}" for instance in started)
+        self._values[f"{service.name.upper()}_ADDRESSES"] = addresses
+        return started
 
-    def _ready(self, service: Service, managed: Managed, port: int | None, env: Mapping[str, str], state: Path) -> Managed:
-        if port is None:
-            file = state / f"{service.name}.ready"
-            self._processes.wait_ready(managed, file.exists, READY_WITHIN_S, "it said that it was ready")
-            return managed
-        url = f"http://127.0.0.1:{port}{service.ready}"
+    def _port(self, service: Service, number: int, count: int) -> int | None:
+        """The port for one instance; the target's is the one that was asked for."""
+        if service.port is None:
+            return None
+        if service is not self._target:
+            return self._processes.ports.choose(service.port + number)
+        if count > 1:
+            raise InputError(f"{service.instances.lstrip('$')}={count}: nothing stands in front of so many")
+        return self._processes.ports.choose(self._api_port or service.port, required=self._api_port is not None)
+
+    def _count(self, service: Service) -> int:
+        text = self._fill(service.instances)
+        if not text.isdecimal() or not 1 <= int(text) <= MAX_INSTANCES:
+            raise InputError(f"{service.instances.lstrip('$')}={text}: a number from 1 to {MAX_INSTANCES} is needed")
+        return int(text)
+
+    def _wait(self, instance: _Instance) -> None:
+        service, managed = instance.service, instance.managed
+        if service.ready == "file":
+            self._processes.wait_ready(managed, instance.ready_file.exists, READY_WITHIN_S, "it said that it was ready")
+            return
+        url = f"http://127.0.0.1:{instance.port}{service.ready}"
         self._processes.wait_ready(managed, lambda: answers(url), READY_WITHIN_S, f"{service.ready} answered 200")
-        return managed
 
 
 def answers(url: str) -> bool:

@@ -136,6 +136,8 @@ class Run:
         definition = Path(scenario.stack.definition)
         stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
         progress.status(f"stack: embedded; starting {', '.join(stack.parts)}")
+        for program in stack.missing:
+            progress.status(f"stack: {program} is not installed, so it does without (docs/stack.md)")
         started = time.monotonic()
         up = stack.up(scenario.load.users, scenario.stack.env)
         if up.host is None:
@@ -151,7 +153,7 @@ class Run:
             probes["postgres"] = PostgresProbe(dsn, wanted.postgres)
         for service in wanted.processes:
             if service in stack.services:
-                probes[f"process {service}"] = ProcessProbe(service, stack.services[service].process.pid)
+                probes[f"process {service}"] = ProcessProbe(service, [one.process.pid for one in stack.services[service]])
         return probes
 
     # The load.

@@ -1,6 +1,6 @@
-"""CPU and memory of a service: the process that was started and all its children, added up."""
+"""CPU and memory of a service: of the processes that were started and all their children."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psutil
 
@@ -13,14 +13,15 @@ class ProcessProbe:
     Each process of a service is an instance of it, and the promises are made per instance.
     """
 
-    def __init__(self, service: str, pid: int) -> None:
+    def __init__(self, service: str, pids: Sequence[int]) -> None:
+        """`pids` are the processes that were started; their children belong to the service too."""
         self._service = service
-        self._leader = psutil.Process(pid)
+        self._leaders = [psutil.Process(pid) for pid in pids]
         self._known: dict[int, psutil.Process] = {}
 
     def read(self) -> Iterator[Sample]:
-        """Both gauges; the CPU since the last round. Raises psutil.Error when the service is gone."""
-        processes = [self._leader, *self._leader.children(recursive=True)]
+        """Both gauges; the CPU since the last round. Raises psutil.Error when an instance is gone."""
+        processes = [one for leader in self._leaders for one in (leader, *leader.children(recursive=True))]
         self._known = {process.pid: self._known.get(process.pid, process) for process in processes}
         cpu, memory = 0.0, 0
         for process in self._known.values():

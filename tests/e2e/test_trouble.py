@@ -110,7 +110,7 @@ def test_stall_shows_in_response_time(target: Target, out: Path) -> None:
     """The API frozen for 3 s: requests that were due meanwhile count their whole wait, though few were under way."""
     command = run(HOSTED, "--users", "30", "--duration", "12s", "--host", target.host, out=out, env=target.env)
     command.wait_for_window(4)
-    api = target.stack.services["api"].process
+    api = target.stack.services["api"][0].process
     children = [api.pid, *(one.pid for one in _children(api.pid))]
     for pid in children:
         _signal(pid, signal.SIGSTOP)

@@ -95,7 +95,7 @@ def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFol
     probes: dict[str, Probe] = {
         "good": PostgresProbe(dsn, {"in_progress": "SELECT count(*) FROM jobs WHERE status = 'processing'"}),
         "bad": PostgresProbe(dsn, {"nonsense": "SELECT nonsense"}),
-        "process": ProcessProbe("postgres", pid),
+        "process": ProcessProbe("postgres", [pid]),
     }
     watch = ProbeWatch(folder, probes)
     watch.start()
@@ -127,7 +127,7 @@ def test_frozen_probe_stops_no_other(database: tuple[str, int], folder: RunFolde
         def close(self) -> None:
             """Nothing to close."""
 
-    watch = ProbeWatch(folder, {"frozen": Frozen(), "process": ProcessProbe("postgres", database[1])})
+    watch = ProbeWatch(folder, {"frozen": Frozen(), "process": ProcessProbe("postgres", [database[1]])})
     watch.start()
     time.sleep(2.5)
     before = time.monotonic()

@@ -97,12 +97,24 @@ POOL_WAITING = Gauge(
     "agenthq_db_pool_waiting", "Requests waiting for a connection.", multiprocess_mode="livesum"
 )
 
-OUTBOX_DEPTH = Gauge("agenthq_outbox_depth", "Tasks not handed to the broker yet.")
-OUTBOX_AGE = Gauge("agenthq_outbox_age_seconds", "Age of the oldest of them.")
-QUEUE_DEPTH = Gauge("agenthq_queue_depth", "Tasks that are accepted and that no worker has begun.")
+OUTBOX_DEPTH = Gauge(
+    "agenthq_outbox_depth",
+    "Tasks not handed to the broker yet.",
+    multiprocess_mode="livemostrecent",
+)
+OUTBOX_AGE = Gauge(
+    "agenthq_outbox_age_seconds", "Age of the oldest of them.", multiprocess_mode="livemostrecent"
+)
+QUEUE_DEPTH = Gauge(
+    "agenthq_queue_depth",
+    "Tasks that are accepted and that no worker has begun.",
+    multiprocess_mode="livemostrecent",
+)
 PUBLISHED = Counter("agenthq_tasks_published_total", "Tasks handed to the broker.", ["reason"])
 
-TASKS_IN_PROGRESS = Gauge("agenthq_tasks_in_progress", "Tasks that this worker is working.")
+TASKS_IN_PROGRESS = Gauge(
+    "agenthq_tasks_in_progress", "Tasks that are being worked.", multiprocess_mode="livesum"
+)
 TASK_WAIT = Histogram(
     "agenthq_task_wait_seconds", "From accepted to claimed.", buckets=TASK_BUCKETS_S
 )

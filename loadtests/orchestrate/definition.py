@@ -1,0 +1,88 @@
+"""The file that defines a stack: which servers it needs, what prepares them, what runs."""
+
+import shutil
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from loadtests.errors import InputError
+
+MAX_INSTANCES = 64
+# Where Debian keeps servers, which the path of an ordinary user leaves out.
+SYSTEM_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServersTable(_Table):
+    """Which servers the stack needs."""
+
+    postgres: str | None = None
+    """Name of its database."""
+    redis: bool = False
+
+
+class Step(_Table):
+    """A command that is run to its end before the services start."""
+
+    name: str
+    command: tuple[str, ...]
+
+
+class Service(_Table):
+    """A command that runs as long as the stack does."""
+
+    name: str
+    command: tuple[str, ...]
+    env: dict[str, str] = Field(default_factory=dict)
+    """Settings of this service alone."""
+    instances: str = "1"
+    """How many of it run, each with a port of its own; NAME_ADDRESSES has all of them, with commas between."""
+    program: str | None = None
+    """What the machine must have installed; without it the service is left out, and `without` says what changes."""
+    port: int | None = None
+    """Port it likes to listen on; $PORT is that or a free one. The last service with a port is the target."""
+    ready: str = "file"
+    """`/path`: ready when this answers 200; `file`: ready when the file named by READY_FILE exists."""
+
+
+class Definition(_Table):
+    """A stack's definition file."""
+
+    python: str
+    servers: ServersTable = ServersTable()
+    fixed: dict[str, str] = Field(default_factory=dict)
+    defaults: dict[str, str] = Field(default_factory=dict)
+    without: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Settings that take the place of others when a program is not installed."""
+    prepare: tuple[Step, ...] = ()
+    services: tuple[Service, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """Programs that services could use and the machine does not have."""
+        wanted = [service.program for service in self.services if service.program is not None]
+        return [program for program in wanted if find_program(program) is None]
+
+    def available(self) -> tuple[Service, ...]:
+        """The services that can run on this machine."""
+        missing = self.missing
+        return tuple(service for service in self.services if service.program not in missing)
+
+
+def find_program(name: str) -> str | None:
+    """Where the program is, also if only root's path has it."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_PATHS)
+
+
+def read_definition(path: Path) -> Definition:
+    """The definition of a stack. Raises InputError with what is wrong."""
+    try:
+        return Definition.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise InputError(f"{path}: {error}") from error
