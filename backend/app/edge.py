@@ -222,7 +222,7 @@ def _parse() -> tuple[Edge, bool]:
     parser.add_argument(
         "--listen", required=True, metavar="[ADDRESS:]PORT", help="default address: 127.0.0.1"
     )
-    parser.add_argument("--upstream", action="append", default=[], metavar="HOST:PORT")
+    parser.add_argument("--upstream", action="append", default=[], metavar="HOST:PORT[,...]")
     parser.add_argument("--folder", type=Path, required=True, help="nginx's prefix")
     parser.add_argument("--conf", type=Path, default=CONF, help="default: %(default)s")
     parser.add_argument("--rate-limit", choices=sorted(_LIMITS), default="on")
@@ -233,7 +233,7 @@ def _parse() -> tuple[Edge, bool]:
         raise EdgeError("at least one --upstream is needed")
     edge = Edge(
         Address.parse(given.listen, "127.0.0.1"),
-        tuple(Address.parse(text) for text in given.upstream),
+        tuple(Address.parse(text) for text in ",".join(given.upstream).split(",")),
         given.folder.absolute(),
         given.conf,
         given.rate_limit,

@@ -17,6 +17,7 @@ from app.api.v1 import auth, health, tasks
 from app.core import metrics
 from app.core.batch import Batcher
 from app.core.cache import Cache, create_redis
+from app.core.collector import settle
 from app.core.database import Database, Unavailable
 from app.core.security import Tokens
 from app.core.state import AppState
@@ -44,8 +45,18 @@ def create_app(settings: ApiSettings | None = None) -> ASGIApp:
     Connections are made when it starts, not here. Bad settings end the process with one line.
     """
     settings = settings or load_or_exit(ApiSettings)
-    api = create_api(settings)
-    # Around FastAPI, not within it: an answer from the cache does without all that is in there.
+    if settings.naive:
+        from app.sketch.main import create_sketch
+
+        return create_sketch(settings)
+    return wrap(create_api(settings), settings)
+
+
+def wrap(api: FastAPI, settings: ApiSettings) -> ASGIApp:
+    """Put the middleware around the routes.
+
+    Around FastAPI, not within it: an answer from the cache does without all that is in there.
+    """
     state: Callable[[], AppState] = lambda: api.state.shared  # noqa: E731
     app: ASGIApp = HotMiddleware(api, state) if settings.hot_routes else api
     app = ResponseCacheMiddleware(app, frozenset({TASKS}), state)
@@ -75,6 +86,7 @@ def _lifespan(settings: ApiSettings) -> _Lifespan:
         loops = [_observe(state.database)]
         if state.cache is not None:
             loops.append(state.cache.run())
+        settle()
         running = [asyncio.create_task(loop) for loop in loops]
         try:
             yield
@@ -82,6 +94,8 @@ def _lifespan(settings: ApiSettings) -> _Lifespan:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            if state.cache is not None:
+                await state.cache.close()
             await state.redis.aclose()
             await state.database.close()
             metrics.forget_process()
@@ -99,7 +113,7 @@ def make_state(settings: ApiSettings) -> AppState:
         settings,
         database,
         redis,
-        Cache(redis, settings.cache_ttl_s) if settings.cache else None,
+        Cache(settings.redis_url, settings.cache_ttl_s) if settings.cache else None,
         Tokens(settings.jwt_secret.get_secret_value(), settings.token_cache_size),
         Batcher(
             partial(create_many, database),

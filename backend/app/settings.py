@@ -76,6 +76,8 @@ class DeploymentSettings(DatabaseSettings):
     relay_instances: Count = 1
     db_connection_budget: Count = 90
     """The promise is fewer than 100; ten are left for probes, migrations and people."""
+    naive: bool = False
+    """The guide's sketch in the place of API and worker (app/sketch)."""
     cache: bool = True
     """Off: no answer is kept, and who changes tasks tells nobody."""
 

@@ -1,5 +1,6 @@
 """The file that defines a stack: which servers it needs, what prepares them, what runs."""
 
+import os
 import shutil
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from loadtests.errors import InputError
 
 MAX_INSTANCES = 64
+WITHOUT = "STACK_WITHOUT"
 # Where Debian keeps servers, which the path of an ordinary user leaves out.
 SYSTEM_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -63,9 +65,10 @@ class Definition(_Table):
 
     @property
     def missing(self) -> list[str]:
-        """Programs that services could use and the machine does not have."""
+        """Programs that services could use and the machine does not have, or that are to be left out (STACK_WITHOUT)."""
         wanted = [service.program for service in self.services if service.program is not None]
-        return [program for program in wanted if find_program(program) is None]
+        unwanted = os.environ.get(WITHOUT, "").split(",")
+        return [program for program in wanted if program in unwanted or find_program(program) is None]
 
     def available(self) -> tuple[Service, ...]:
         """The services that can run on this machine."""

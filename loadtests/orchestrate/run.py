@@ -137,7 +137,7 @@ class Run:
         stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
         progress.status(f"stack: embedded; starting {', '.join(stack.parts)}")
         for program in stack.missing:
-            progress.status(f"stack: {program} is not installed, so it does without (docs/stack.md)")
+            progress.status(f"stack: without {program}, which is not installed or not wanted (docs/stack.md)")
         started = time.monotonic()
         up = stack.up(scenario.load.users, scenario.stack.env)
         if up.host is None:

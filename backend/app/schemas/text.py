@@ -12,6 +12,11 @@ def _storable_text(value: str) -> str:
     # PostgreSQL's text has no NUL; without this check the insert would fail with a 500.
     if "\x00" in value:
         raise ValueError("must not contain NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # A lone surrogate, which JSON can name. The error's own message would echo it.
+        raise ValueError("must be text that UTF-8 can carry") from None
     return value
 
 

@@ -24,8 +24,12 @@ RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 END_BATCH = 200
 # Ends that come within this time are written together; a task is that much later done.
 LINGER_S = 0.03
+OBSERVE_S = 0.5
 
 _T = TypeVar("_T")
+_ENDED = {fate: metrics.TASKS_ENDED.labels(fate.name.lower()) for fate in Fate}
+_LOST = metrics.TASKS_ENDED.labels("lost")
+
 Perform = Callable[[WorkerSettings, Claim], Awaitable[Ending]]
 _log = logging.getLogger("agenthq.worker")
 
@@ -51,13 +55,14 @@ class Engine:
         self._running: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._claiming = 0
-        self._freed = asyncio.Condition()
+        self._freed = asyncio.Event()
         self._stopping = False
         self._ends: Batcher[Ending, bool] = Batcher(self._end, END_BATCH, LINGER_S, lanes=2)
 
     async def start(self) -> None:
         """Begin; does not wait for PostgreSQL."""
         await self._database.open()
+        self._loops.append(asyncio.create_task(self._observe()))
         self._loops.append(asyncio.create_task(self._renew()))
         if self._cache is not None:
             self._loops.append(asyncio.create_task(self._cache.run()))
@@ -69,11 +74,12 @@ class Engine:
         publishes the tasks again.
         """
         capacity = self._settings.worker_capacity
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._stopping or self._busy < capacity)
-            if self._stopping:
-                return 0
-            self._claiming += len(task_ids)
+        while self._busy >= capacity and not self._stopping:
+            self._freed.clear()
+            await self._freed.wait()
+        if self._stopping:
+            return 0
+        self._claiming += len(task_ids)
         try:
             lease_s = self._settings.task_lease_s
             claims = await _patiently(
@@ -87,14 +93,13 @@ class Engine:
                 task.add_done_callback(self._running.discard)
         finally:
             self._claiming -= len(task_ids)
-        metrics.TASKS_IN_PROGRESS.set(len(self._working))
         await self._tell(claims)
         return len(claims)
 
     async def stop(self) -> None:
         """Let tasks end for the grace time, give back those that have not, write all that."""
         self._stopping = True
-        await self._notify()
+        self._freed.set()
         if self._running:
             await asyncio.wait(self._running, timeout=self._settings.worker_grace_s)
         for held in list(self._working.values()):
@@ -119,15 +124,14 @@ class Engine:
             ending = await self._attempt(claim)
         finally:
             self._working.pop(claim.task_id, None)
-            await self._notify()
+            self._freed.set()
         try:
             written = await _patiently(lambda: self._ends.call(ending))
         except Unavailable as error:
             _log.error("task %s: its end could not be written: %s", claim.task_id, error)
             written = False
         metrics.TASK_RUN.observe(_now_s() - began_s)
-        metrics.TASKS_ENDED.labels(ending.fate.name.lower() if written else "lost").inc()
-        metrics.TASKS_IN_PROGRESS.set(len(self._working))
+        (_ENDED[ending.fate] if written else _LOST).inc()
 
     async def _attempt(self, claim: Claim) -> Ending:
         limit_s = self._settings.task_time_limit_s
@@ -162,6 +166,11 @@ class Engine:
         if self._cache is not None and claims:
             await self._cache.changed({claim.user_id for claim in claims})
 
+    async def _observe(self) -> None:
+        while True:
+            metrics.TASKS_IN_PROGRESS.set(len(self._working))
+            await asyncio.sleep(OBSERVE_S)
+
     async def _renew(self) -> None:
         """Renew leases three times in their life; stop work whose lease is lost."""
         lease_s = self._settings.task_lease_s
@@ -178,11 +187,7 @@ class Engine:
             for one in old:
                 if one.claim.task_id not in held and one.claim.task_id in self._working:
                     one.task.cancel("lost")
-                    metrics.TASKS_ENDED.labels("lost").inc()
-
-    async def _notify(self) -> None:
-        async with self._freed:
-            self._freed.notify_all()
+                    _LOST.inc()
 
 
 async def _patiently(ask: Callable[[], Awaitable[_T]]) -> _T:

@@ -12,7 +12,8 @@ from celery import Task
 from celery.signals import worker_init, worker_ready, worker_shutdown
 
 from app.core import metrics
-from app.core.cache import Cache, create_redis
+from app.core.cache import Cache
+from app.core.collector import settle
 from app.core.database import Database, Unavailable
 from app.core.statement import Statement
 from app.settings import WorkerSettings
@@ -66,7 +67,7 @@ class EngineThread:
         settings = self._settings
         self._database = Database(settings.libpq_url, "agenthq-worker", settings.worker_pool_size)
         # The workers read nothing from it: they say what has changed.
-        cache = Cache(create_redis(settings.redis_url), 1.0) if settings.cache else None
+        cache = Cache(settings.redis_url, 1.0) if settings.cache else None
         self._engine = Engine(settings, self._database, cache, perform)
         await self._engine.start()
 
@@ -91,6 +92,7 @@ def _start(**_: object) -> None:
     ready.withdraw(settings.ready_file)
     metrics.serve(settings.metrics_port)
     _engine.start()
+    settle()
 
 
 @worker_ready.connect

@@ -1,0 +1,130 @@
+"""`make bench-stack`: the stack against the guide's sketch, and the stack less one feature at a time, measured by the harness.
+
+Each variant is brought up by `loadtest run` and offered more and more, three lists to one create, until its response time
+breaks: the rate of a variant is that of the highest step whose p95 was below 200 ms, everything on this machine, generator
+included. Rounds are interleaved. Writes results/stack.json and stack.md.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.generator import note
+from benchmarks.machine import describe
+from benchmarks.stack_edge import edge_requests
+from benchmarks.stack_render import render
+from benchmarks.stack_run import Plateau, Steps, StepRun, run_steps
+
+HERE = Path(__file__).parent
+RESULT = HERE / "results" / "stack.json"
+
+VARIANTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "full": ("the full stack", {}),
+    "sketch": ("the guide's sketch, made to run", {"NAIVE": "on", "INDEXES": "guide"}),
+    "without_query_optimisation": ("the guide's indexes", {"INDEXES": "guide"}),
+    "without_pooling": ("a connection for each statement", {"DB_POOL": "off"}),
+    "without_caching": ("no cached lists", {"CACHE": "off"}),
+    "without_token_cache": ("every token verified", {"TOKEN_CACHE_SIZE": "0"}),
+    "without_hot_routes": ("lists and creates through FastAPI", {"HOT_ROUTES": "off"}),
+    "without_batches": ("one insert a task, one message a task", {"CREATE_BATCH": "1", "TASK_BATCH": "1"}),
+    "without_scaling": ("one instance of the API, behind nginx", {"API_INSTANCES": "1"}),
+    "without_load_balancing": ("one instance of the API, no nginx", {"API_INSTANCES": "1", "STACK_WITHOUT": "nginx"}),
+}
+"""Name: in words, and the settings that differ."""
+
+USERS = 2000
+# A slow variant is not led through steps that it cannot miss, nor a fast one through those that it cannot fail.
+SLOW = Steps(first=60, factor=1.25, count=14, step_s=4)
+FULL = Steps(first=400, factor=1.12, count=24, step_s=4)
+QUICK = Steps(first=500, factor=1.2, count=13, step_s=3)
+# For the count of list SELECTs: both with the same arrivals, at a rate that both can do.
+PLATEAU = Plateau(users=300, seconds=25)
+
+
+def main() -> int:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(prog="make bench-stack", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one round of longer steps, in under ten minutes")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="some variants, printed and not written")
+    options = parser.parse_args()
+    began = time.monotonic()
+    runs = measure(options.only or list(VARIANTS), 1 if options.quick else options.rounds, options.quick)
+    if options.only:
+        return 0
+    selects = {name: list_selects(name) for name in ("full", "without_caching")}
+    result = {
+        "measured": {
+            **describe(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "minutes": round((time.monotonic() - began) / 60, 1),
+            "rounds": len(runs["full"]),
+        },
+        "quick": options.quick,
+        "variants": {name: _summary(name, ones) for name, ones in runs.items()},
+        "list_selects": selects,
+        "edge": edge_requests(),
+        "ratios": _ratios(runs, selects),
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    text = render(result)
+    (HERE / "stack.md").write_text(text)
+    print(text)
+    return 0
+
+
+def measure(names: Sequence[str], rounds: int, quick: bool) -> dict[str, list[StepRun]]:
+    """The runs of each variant, rounds interleaved."""
+    found: dict[str, list[StepRun]] = {name: [] for name in names}
+    for number in range(rounds):
+        for name in names:
+            steps = SLOW if name == "sketch" else QUICK if quick else FULL
+            one = run_steps(VARIANTS[name][1], steps, USERS)
+            found[name].append(one)
+            note(
+                f"round {number + 1}: {name} {one.rate:,.0f}/s at p95 {one.p95_ms:.0f} ms, {one.cpu_us:.0f} us of CPU and "
+                f"{one.statements:.2f} statements a request, {one.connections} connections"
+            )
+    return found
+
+
+def list_selects(name: str) -> dict[str, float]:
+    """Lists asked and list statements sent, at a fixed rate with fixed arrivals."""
+    one = run_steps(VARIANTS[name][1], PLATEAU.steps, PLATEAU.users)
+    note(f"{name}: {one.list_statements:,.0f} list statements for {one.lists:,.0f} lists")
+    return {"lists": one.lists, "list_statements": one.list_statements}
+
+
+def _summary(name: str, runs: Sequence[StepRun]) -> dict[str, Any]:
+    def middle(of: str) -> float:
+        return float(statistics.median(getattr(one, of) for one in runs))
+
+    return {
+        "what": VARIANTS[name][0],
+        "settings": dict(VARIANTS[name][1]),
+        "rate": round(middle("rate"), 1),
+        "rates": [round(one.rate, 1) for one in runs],
+        "p95_ms": round(middle("p95_ms"), 1),
+        "statements": round(middle("statements"), 3),
+        "cpu_us": round(middle("cpu_us"), 1),
+        "connections": max(one.connections for one in runs),
+    }
+
+
+def _ratios(runs: Mapping[str, Sequence[StepRun]], selects: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """`full_vs_sketch` and each `without_` as rates divided; the share of list SELECTs that the cache saves."""
+    rates = {name: statistics.median(one.rate for one in ones) for name, ones in runs.items()}
+    ratios = {"full_vs_sketch": round(rates["full"] / rates["sketch"], 3)}
+    ratios.update({name: round(rates[name] / rates["full"], 3) for name in rates if name.startswith("without_")})
+    cached, bare = (selects[name]["list_statements"] / selects[name]["lists"] for name in ("full", "without_caching"))
+    ratios["cache_select_reduction"] = round(1 - cached / bare, 3)
+    return ratios
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

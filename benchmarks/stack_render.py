@@ -1,0 +1,2 @@
+"""placeholder"""
+def render(r): return ""
