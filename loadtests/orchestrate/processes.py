@@ -26,6 +26,8 @@ class Managed:
     log: Path
     stop_signal: signal.Signals
     grace_s: float
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    """Starts the same process anew."""
 
     @property
     def alive(self) -> bool:
@@ -87,26 +89,49 @@ class ProcessManager:
     ) -> Managed:
         """Start a process with its own log. Raises NotReadyError when it cannot be executed."""
         log = self._logs / f"{name}.log"
-        try:
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    list(command),
-                    env=dict(env),
-                    cwd=cwd,
-                    user=user,
-                    group=None if user is None else _primary_group(user),
-                    extra_groups=None if user is None else [],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C reaches the run alone, which then ends the others in order
-                )
-        except OSError as error:
-            raise NotReadyError(f"{name}: {command[0]} cannot be started: {error.strerror}") from error
+
+        def spawn() -> subprocess.Popen[bytes]:
+            try:
+                with log.open("ab") as output:
+                    return subprocess.Popen(
+                        list(command),
+                        env=dict(env),
+                        cwd=cwd,
+                        user=user,
+                        group=None if user is None else _primary_group(user),
+                        extra_groups=None if user is None else [],
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,  # Ctrl-C reaches the run alone, which then ends the others in order
+                    )
+            except OSError as error:
+                raise NotReadyError(f"{name}: {command[0]} cannot be started: {error.strerror}") from error
+
+        process = spawn()
         self._guardian.watch(process.pid, stop_signal)
-        managed = Managed(name, process, log, stop_signal, grace_s)
+        managed = Managed(name, process, log, stop_signal, grace_s, spawn)
         self._managed.append(managed)
         return managed
+
+    def named(self, name: str) -> Managed:
+        """The process of that name. Raises KeyError when none is managed."""
+        for managed in self._managed:
+            if managed.name == name:
+                return managed
+        raise KeyError(name)
+
+    def end(self, managed: Managed, how: signal.Signals) -> None:
+        """Send the signal to the whole group and wait for the process's end; it stays managed, for `restart`."""
+        _signal_group(managed.process.pid, how)
+        managed.process.wait()
+        _signal_group(managed.process.pid, signal.SIGKILL)
+        self._guardian.release(managed.process.pid)
+
+    def restart(self, managed: Managed) -> None:
+        """Start a process that has ended, as it was started before. Raises NotReadyError when it cannot be executed."""
+        managed.process = managed.spawn()
+        self._guardian.watch(managed.process.pid, managed.stop_signal)
 
     def run(
         self,

@@ -110,8 +110,8 @@ def test_stall_shows_in_response_time(target: Target, out: Path) -> None:
     """The API frozen for 3 s: requests that were due meanwhile count their whole wait, though few were under way."""
     command = run(HOSTED, "--users", "30", "--duration", "12s", "--host", target.host, out=out, env=target.env)
     command.wait_for_window(4)
-    api = target.stack.services["api"][0].process
-    children = [api.pid, *(one.pid for one in _children(api.pid))]
+    instances = [one.process.pid for one in target.stack.services["api"]]
+    children = [pid for one in instances for pid in (one, *(child.pid for child in _children(one)))]
     for pid in children:
         _signal(pid, signal.SIGSTOP)
     time.sleep(3.0)

@@ -1,0 +1,1 @@
+"""The stack under test with parts of it failing."""
