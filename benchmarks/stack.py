@@ -18,7 +18,7 @@ from benchmarks.generator import note
 from benchmarks.machine import describe
 from benchmarks.stack_edge import edge_requests
 from benchmarks.stack_render import render
-from benchmarks.stack_run import Plateau, Steps, StepRun, run_steps
+from benchmarks.stack_run import Plateau, StepRun, Steps, run_steps
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "stack.json"

@@ -1,2 +1,5 @@
 """placeholder"""
-def edge_requests(): return {}
+
+
+def edge_requests():
+    return {}

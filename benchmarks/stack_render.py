@@ -1,2 +1,5 @@
 """placeholder"""
-def render(r): return ""
+
+
+def render(r):
+    return ""

@@ -202,6 +202,12 @@ def _windows(folder: Path) -> list[Window]:
     return found
 
 
+def answers_of(folder: Path, from_s: int) -> float:
+    """Answers per second of the run in the folder, from that second on; the last second is not whole."""
+    windows = [window for window in _windows(folder) if window.number >= from_s][:-1]
+    return sum(window.total(without="auth").ok for window in windows) / len(windows)
+
+
 def _whole(windows: Sequence[Window]) -> Series:
     whole = Series()
     for window in windows:
@@ -224,7 +230,6 @@ def _judge(windows: Sequence[Window], steps: Steps, seen: _Seen, folder: Path) -
             break
         whole, p95 = _whole(part), _p95_s(part)
         answered = whole.ok / len(part)
-        import sys as _s; print(f'DEBUG step {rate:.0f} p95 {p95*1000:.0f} ms answered {answered:.0f}', [round(_p95_s([w])*1000) for w in part], file=_s.stderr)
         if p95 >= P95_S or answered < ANSWERED * rate:
             break
         best = (answered, p95, part)

@@ -6,7 +6,8 @@ answer is JSON already, and an ORM would cost more than the database does.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -34,6 +35,13 @@ _SERVER_SETTINGS = {
 }
 
 
+# For who does nothing but look rows up by their keys, in tables whose size changes faster than
+# their statistics: whatever else the planner thinks of is wrong a moment later.
+LOOKUPS = MappingProxyType(
+    {"enable_hashjoin": "off", "enable_mergejoin": "off", "enable_seqscan": "off"}
+)
+
+
 class Unavailable(Exception):  # noqa: N818 - a state of the server, for which a client should wait
     """The database is away, or no connection came free in time; the request may be repeated."""
 
@@ -41,9 +49,17 @@ class Unavailable(Exception):  # noqa: N818 - a state of the server, for which a
 class Database:
     """At most `size` connections, made when they are needed and never more."""
 
-    def __init__(self, url: str, name: str, size: int, pooled: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        size: int,
+        pooled: bool = True,
+        planner: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`planner` are settings of PostgreSQL's planner for all statements of this process."""
         self._pooled = pooled
-        self._settings = {"application_name": name, **_SERVER_SETTINGS}
+        self._settings = {"application_name": name, **_SERVER_SETTINGS, **planner}
         self._url, self._size = url, size
         self._waiting = 0
         self._pool: asyncpg.Pool | None = None
@@ -109,7 +125,9 @@ class Database:
         except _AWAY as error:
             raise Unavailable(_what(error)) from error
         finally:
-            await self._give_back(connection)
+            # One that cannot be given back is closed; what was asked is answered all the same.
+            with suppress(*_AWAY):
+                await self._give_back(connection)
 
     async def _take(self) -> Connection:
         self._waiting += 1
@@ -135,8 +153,10 @@ class Database:
         if self._pool is not None:
             await self._pool.release(connection)
             return
-        self._slots.release()
-        await connection.close()
+        try:
+            await connection.close(timeout=CONNECT_TIMEOUT_S)
+        finally:
+            self._slots.release()
 
     def observe(self) -> None:
         """Tell the metrics how the pool is."""

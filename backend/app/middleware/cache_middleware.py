@@ -93,10 +93,10 @@ class ResponseCacheMiddleware:
         ):
             await self._app(scope, receive, send)
             return
+        scope[ENDPOINT] = scope["path"]
         # The route itself knows GET only.
         asked = scope if scope["method"] == "GET" else {**scope, "method": "GET"}
         answer = await self._answer(asked, receive, self._state())
-        scope[ENDPOINT] = scope["path"]
         await _send(scope, send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive, state: AppState) -> _Answer:

@@ -75,13 +75,13 @@ class HotMiddleware:
         if scope["type"] == "http" and scope["path"] == TASKS:
             handler = _HANDLERS.get(scope["method"])
             if handler is not None:
+                scope[ENDPOINT] = TASKS  # first, so that one that fails is counted under its name
                 state, replay = self._state(), _Replay(receive)
                 claims = claims_of(scope, state.tokens)
                 answer = None
                 if claims is not None:
                     answer = await _careful(handler(scope, replay, state, claims))
                 if answer is not None:
-                    scope[ENDPOINT] = TASKS
                     await _send(send, *answer)
                     return
                 receive = replay

@@ -6,26 +6,26 @@ from uuid import UUID
 
 from psycopg import Connection
 
+# Rows are named by an array, not joined: that is a lookup in the key's index, whatever statistics
+# say of a table that is empty at one moment and full at the next.
 _CLAIM_NEW = """
-WITH batch AS (
+UPDATE outbox SET enqueued_at = now() WHERE task_id = ANY(ARRAY(
     SELECT task_id FROM outbox WHERE enqueued_at IS NULL AND available_at <= now()
     ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
-UPDATE outbox o SET enqueued_at = now() FROM batch b WHERE o.task_id = b.task_id
-RETURNING o.seq, o.task_id
+))
+RETURNING seq, task_id
 """
 
 # Published long ago, and still nobody works on it: the message was lost (a worker died between
 # taking it from the broker and claiming its tasks, the broker forgot it), or its worker died.
 _CLAIM_STALE = """
-WITH batch AS (
+UPDATE outbox SET enqueued_at = now() WHERE task_id = ANY(ARRAY(
     SELECT o.task_id FROM outbox o JOIN tasks t ON t.id = o.task_id
     WHERE o.enqueued_at < now() - make_interval(secs => %(lease_s)s)
       AND (t.status = 'pending' OR (t.status = 'processing' AND t.lease_until < now()))
     ORDER BY o.seq LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
-)
-UPDATE outbox o SET enqueued_at = now() FROM batch b WHERE o.task_id = b.task_id
-RETURNING o.seq, o.task_id
+))
+RETURNING seq, task_id
 """
 
 # Whoever ends a task deletes its entry too; what is left are those of tasks ended by hand.

@@ -13,17 +13,18 @@ from uuid import UUID
 from app.core.database import Database
 from app.core.statement import Statement
 
-# In the order of their ids, as everywhere: two batches with the same tasks cannot deadlock.
+# Rows are locked in the order of their ids, which the callers keep: two batches with the same tasks
+# cannot deadlock. Connections are made with LOOKUPS (app/core/database.py), so each row of a batch
+# is one lookup by key, however full or empty the table was when the plan was made.
 CLAIM = Statement(
     "claim_tasks",
-    """WITH batch AS (
+    """UPDATE tasks t SET status = 'processing', started_at = now(), attempt = attempt + 1,
+            celery_task_id = $2, lease_until = now() + make_interval(secs => $3)
+        WHERE id = ANY(ARRAY(
             SELECT id FROM tasks WHERE id = ANY($1::uuid[])
               AND (status = 'pending' OR (status = 'processing' AND lease_until < now()))
             ORDER BY id FOR NO KEY UPDATE
-        )
-        UPDATE tasks t SET status = 'processing', started_at = now(), attempt = attempt + 1,
-            celery_task_id = $2, lease_until = now() + make_interval(secs => $3)
-        FROM batch b WHERE t.id = b.id
+        ))
         RETURNING t.id AS task_id, t.user_id, t.output_type, length(t.prompt) AS prompt_length,
             t.attempt, extract(epoch FROM now() - t.created_at)::float8 AS waited_s""",
 )
@@ -31,9 +32,11 @@ CLAIM = Statement(
 RENEW = Statement(
     "renew_leases",
     """WITH held AS (
-            SELECT t.id FROM unnest($1::uuid[], $2::int[]) AS h(id, attempt)
-            JOIN tasks t ON t.id = h.id AND t.attempt = h.attempt
-            WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t
+            SELECT h.id FROM unnest($1::uuid[], $2::int[]) AS h(id, attempt), LATERAL (
+                SELECT 1 FROM tasks t
+                WHERE t.id = h.id AND t.attempt = h.attempt AND t.status = 'processing'
+                FOR NO KEY UPDATE
+            ) t
         )
         UPDATE tasks t SET lease_until = now() + make_interval(secs => $3)
         FROM held h WHERE t.id = h.id RETURNING t.id""",
@@ -41,13 +44,15 @@ RENEW = Statement(
 
 END = Statement(
     "end_tasks",
-    """WITH said AS (
-            SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[],
+    """WITH held AS (
+            SELECT s.* FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[],
                 $6::text[], $7::float8[], $8::bool[])
-                AS s(id, attempt, status, result, document_url, error, delay_s, dead)
-        ), held AS (
-            SELECT s.* FROM said s JOIN tasks t ON t.id = s.id AND t.attempt = s.attempt
-            WHERE t.status = 'processing' ORDER BY t.id FOR NO KEY UPDATE OF t
+                AS s(id, attempt, status, result, document_url, error, delay_s, dead),
+            LATERAL (
+                SELECT 1 FROM tasks t
+                WHERE t.id = s.id AND t.attempt = s.attempt AND t.status = 'processing'
+                FOR NO KEY UPDATE
+            ) t
         ), ended AS (
             UPDATE tasks t SET status = h.status, result = h.result,
                 document_url = h.document_url, error_message = h.error, lease_until = NULL,
@@ -116,22 +121,24 @@ async def claim(
 
 async def renew(database: Database, claims: Sequence[Claim], lease_s: float) -> set[UUID]:
     """Renew the leases; returns the tasks that are still held."""
+    claims = sorted(claims, key=lambda one: one.task_id)
     ids, attempts = [one.task_id for one in claims], [one.attempt for one in claims]
     return {row["id"] for row in await database.rows(RENEW, ids, attempts, lease_s)}
 
 
 async def end(database: Database, endings: Sequence[Ending]) -> list[bool]:
     """Write the ends, and what follows for the outbox; False where the claim held no more."""
+    by_id = sorted(endings, key=lambda one: one.claim.task_id)
     rows = await database.rows(
         END,
-        [one.claim.task_id for one in endings],
-        [one.claim.attempt for one in endings],
-        [one.fate.value for one in endings],
-        [one.result for one in endings],
-        [one.document_url for one in endings],
-        [one.error for one in endings],
-        [one.delay_s for one in endings],
-        [one.dead for one in endings],
+        [one.claim.task_id for one in by_id],
+        [one.claim.attempt for one in by_id],
+        [one.fate.value for one in by_id],
+        [one.result for one in by_id],
+        [one.document_url for one in by_id],
+        [one.error for one in by_id],
+        [one.delay_s for one in by_id],
+        [one.dead for one in by_id],
     )
     written = {row["id"] for row in rows}
     return [one.claim.task_id in written for one in endings]

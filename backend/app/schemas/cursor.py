@@ -1,7 +1,7 @@
 """Where a page ends, as text that says nothing to a client."""
 
 import struct
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -21,7 +21,11 @@ def write_cursor(cursor: Cursor) -> str:
 def read_cursor(text: str) -> Cursor:
     """The opposite. Raises ValueError when the text is no cursor."""
     try:
-        moment_us, task_id = _FORM.unpack(b64decode(text, b"-_", validate=True))
-        return Cursor(_EPOCH + timedelta(microseconds=moment_us), UUID(bytes=task_id))
+        moment_us, task_id = _FORM.unpack(urlsafe_b64decode(text.encode("ascii")))
+        cursor = Cursor(_EPOCH + timedelta(microseconds=moment_us), UUID(bytes=task_id))
+        # Decoding passes over whatever is not of its alphabet.
+        if write_cursor(cursor) == text:
+            return cursor
     except (ValueError, OverflowError, struct.error):
-        raise ValueError("is not a next_cursor of this API") from None
+        pass
+    raise ValueError("is not a next_cursor of this API")

@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 
 from app.core import metrics
 from app.core.cache import new_version
+from app.core.database import LOOKUPS
 from app.repositories import outbox
 from app.settings import WorkerSettings
 from app.workers import ready
@@ -82,6 +83,7 @@ class Relay:
                 autocommit=True,
                 connect_timeout=5,
                 application_name="agenthq-relay",
+                options=" ".join(f"-c {name}={value}" for name, value in LOOKUPS.items()),
             ) as connection,
             self._celery.connection_for_write() as broker,
             self._celery.amqp.Producer(broker) as producer,

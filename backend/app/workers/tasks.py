@@ -14,7 +14,7 @@ from celery.signals import worker_init, worker_ready, worker_shutdown
 from app.core import metrics
 from app.core.cache import Cache
 from app.core.collector import settle
-from app.core.database import Database, Unavailable
+from app.core.database import LOOKUPS, Database, Unavailable
 from app.core.statement import Statement
 from app.settings import WorkerSettings
 from app.workers import ready
@@ -65,7 +65,9 @@ class EngineThread:
 
     async def _start(self) -> None:
         settings = self._settings
-        self._database = Database(settings.libpq_url, "agenthq-worker", settings.worker_pool_size)
+        self._database = Database(
+            settings.libpq_url, "agenthq-worker", settings.worker_pool_size, planner=LOOKUPS
+        )
         # The workers read nothing from it: they say what has changed.
         cache = Cache(settings.redis_url, 1.0) if settings.cache else None
         self._engine = Engine(settings, self._database, cache, perform)
