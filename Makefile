@@ -19,7 +19,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench bench-stack bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system]'
@@ -65,6 +65,13 @@ docs: setup ## write docs/scenarios.md from the schema
 bench: setup ## the generator against its peers, 20 minutes (QUICK=1: under five); writes benchmarks/README.md
 	@sh scripts/install_packages.sh nginx:nginx-light wrk:wrk hey:hey ab:apache2-utils
 	@.venv/bin/python -m benchmarks.generator $(if $(QUICK),--quick)
+
+bench-stack: setup ## the stack against the guide's sketch and less one feature at a time (QUICK=1: under ten minutes)
+	@sh scripts/install_packages.sh nginx:nginx-light
+	@.venv/bin/python -m benchmarks.stack $(if $(QUICK),--quick)
+
+bench-db: setup ## every query of the API on a million tasks: its plan, its time
+	@$(RUN) servers --cwd backend -- .venv/bin/python -m benchmarks.database
 
 lock: setup-dev ## make the lock files anew from the .in files, with the newest versions
 	@.venv/bin/python -m pip install -q uv

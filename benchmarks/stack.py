@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.generator import note
 from benchmarks.machine import describe
+from benchmarks.stack_cores import no_op_tasks, one_process
 from benchmarks.stack_edge import edge_requests
 from benchmarks.stack_render import render
 from benchmarks.stack_run import Plateau, StepRun, Steps, run_steps
@@ -58,6 +59,10 @@ def main() -> int:
     if options.only:
         return 0
     selects = {name: list_selects(name) for name in ("full", "without_caching")}
+    seconds = 10 if options.quick else 30
+    one_core = {journey: round(one_process(journey, seconds), 1) for journey in ("list_tasks", "create_task")}
+    one_core["tasks"] = round(no_op_tasks(seconds), 1)
+    note(f"one core: {one_core}")
     result = {
         "measured": {
             **describe(),
@@ -66,8 +71,10 @@ def main() -> int:
             "rounds": len(runs["full"]),
         },
         "quick": options.quick,
+        "users": USERS,
         "variants": {name: _summary(name, ones) for name, ones in runs.items()},
-        "list_selects": selects,
+        "list_selects": {**selects, "seconds": PLATEAU.seconds},
+        "one_core": one_core,
         "edge": edge_requests(),
         "ratios": _ratios(runs, selects),
     }

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -194,11 +195,11 @@ def _halt_when_broken(process: "subprocess.Popen[str]", folder: Path, over: thre
 
 def _windows(folder: Path) -> list[Window]:
     files = [file for file in folder.glob("*/windows.jsonl") if not file.parent.is_symlink()]
-    found = []
+    found: list[Window] = []
     for file in files:
-        for line in file.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                found.append(Window.from_json(json.loads(line)))
+        # The last line may be in the writing.
+        lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        found += [Window.from_json(json.loads(line)) for line in lines]
     return found
 
 
@@ -272,7 +273,7 @@ def _cpu_us(part: Sequence[Window], seen: _Seen, folder: Path) -> float:
 
 def _at(samples: Sequence[tuple[float, float]], moment: float) -> float:
     """CPU seconds at the moment, between the samples around it."""
-    for (t0, c0), (t1, c1) in zip(samples, samples[1:], strict=False):
+    for (t0, c0), (t1, c1) in pairwise(samples):
         if t0 <= moment <= t1:
             return c0 + (c1 - c0) * (moment - t0) / (t1 - t0)
     return samples[-1][1] if moment > samples[-1][0] else samples[0][1]
