@@ -26,7 +26,7 @@ def render(result: Mapping[str, Any]) -> str:
         f"Linux {machine['kernel']}, Python {machine['python']}.",
         "",
         "The whole stack and the generator share the machine. Three lists to one create, "
-        f"{result['users']:,} users with 50 tasks each at the start, tasks of 0.4 s on average. "
+        f"{result['users']:,} users with 20 tasks each at the start, tasks of 0.4 s on average. "
         "Only ratios within one run mean anything on another machine.",
         "",
         "## What is promised",
@@ -37,8 +37,8 @@ def render(result: Mapping[str, Any]) -> str:
         "",
         "## The whole, and the whole less one feature",
         "",
-        "The rate of the highest step whose p95, from the moment each request was due, was below 200 ms; p95 and CPU of the stack",
-        "(without the generator) at that step; statements of the API per request and connections over the whole run.",
+        "The rate of the highest step whose p95, from the moment each request was due, was below 200 ms; p95 and CPU of the",
+        "stack (without the generator) at that step; statements of the API per request and connections over the whole run.",
         "",
         "| variant | | req/s | / full | rounds | p95 ms | statements | CPU µs | connections |",
         "|---|---|---|---|---|---|---|---|---|",

@@ -91,6 +91,7 @@ class EmbeddedStack:
         if services:
             for step in self._definition.prepare:
                 self._processes.run(step.name, self._filled(step.command), env=env, cwd=self._folder)
+            os.sync()  # what the preparation wrote is not to be written during the load
             for service in self._services:
                 running += self._start(service, env, state)
             for instance in running:

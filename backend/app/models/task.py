@@ -50,6 +50,8 @@ class Task(Base):
             text("created_at DESC"),
             text("id DESC"),
         ),
+        # What waits, for the relay to count: as small as the queue is.
+        Index("ix_tasks_pending", "id", postgresql_where=text("status = 'pending'")),
     )
 
     id: Mapped[UuidKey]

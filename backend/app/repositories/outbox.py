@@ -37,10 +37,10 @@ WHERE t.id = o.task_id AND o.enqueued_at < now() - make_interval(secs => %(lease
 
 _GIVE_UP = """
 WITH lost AS (
-    SELECT t.id, t.attempt FROM outbox o JOIN tasks t ON t.id = o.task_id
-    WHERE o.enqueued_at IS NOT NULL AND t.status = 'processing'
-      AND t.attempt >= %(max_attempts)s AND t.lease_until < now()
-    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+    SELECT id FROM tasks WHERE id = ANY(ARRAY(
+        SELECT task_id FROM outbox WHERE enqueued_at < now() - make_interval(secs => %(lease_s)s)
+    )) AND status = 'processing' AND attempt >= %(max_attempts)s AND lease_until < now()
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), ended AS (
     UPDATE tasks t SET status = 'failed', completed_at = now(), lease_until = NULL,
         error_message = 'given up after ' || t.attempt || ' attempts: its workers were lost'
@@ -66,7 +66,7 @@ FROM outbox WHERE enqueued_at IS NULL
 
 # A message carries many tasks, so the broker cannot tell how many wait; the table can.
 _UNCLAIMED = """
-SELECT count(*) FROM outbox o JOIN tasks t ON t.id = o.task_id WHERE t.status = 'pending'
+SELECT count(*) FROM tasks WHERE status = 'pending'
 """
 
 
@@ -100,9 +100,10 @@ def delete_ended(connection: Connection[Any], lease_s: float) -> int:
     return connection.execute(_DELETE_ENDED, {"lease_s": lease_s}).rowcount
 
 
-def give_up(connection: Connection[Any], max_attempts: int) -> list[UUID]:
+def give_up(connection: Connection[Any], max_attempts: int, lease_s: float) -> list[UUID]:
     """Fail tasks that lost their worker `max_attempts` times; returns their users."""
-    rows = connection.execute(_GIVE_UP, {"max_attempts": max_attempts}).fetchall()
+    values = {"max_attempts": max_attempts, "lease_s": lease_s}
+    rows = connection.execute(_GIVE_UP, values).fetchall()
     return [row[0] for row in rows]
 
 

@@ -102,7 +102,7 @@ class Relay:
     def sweep(self, connection: Connection[Any], producer: Producer) -> None:
         """Give up and forget what has ended; publish again what got lost on the way."""
         lease_s = self._settings.task_lease_s
-        given_up = outbox.give_up(connection, self._settings.task_max_attempts)
+        given_up = outbox.give_up(connection, self._settings.task_max_attempts, lease_s)
         if given_up:
             _log.warning("gave up %d tasks", len(given_up))
             self._tell(given_up)
