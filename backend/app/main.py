@@ -31,6 +31,8 @@ from app.settings import ApiSettings, load_or_exit
 OBSERVE_S = 1.0
 # Batches of new tasks under way at once; more would take connections from the lists.
 CREATE_LANES = 2
+# How long a create waits for others to be committed with: a commit costs more than a row.
+CREATE_LINGER_S = 0.01
 
 _log = logging.getLogger("agenthq.api")
 
@@ -119,6 +121,7 @@ def make_state(settings: ApiSettings) -> AppState:
             partial(create_many, database),
             settings.create_batch,
             # Without batches each create has a connection of its own, as any other request.
+            linger_s=CREATE_LINGER_S if settings.create_batch > 1 else 0.0,
             lanes=CREATE_LANES if settings.create_batch > 1 else settings.db_pool_size,
         ),
     )

@@ -17,6 +17,8 @@ from loadtests.orchestrate.processes import Managed, ProcessManager, port_is_fre
 from loadtests.orchestrate.servers import Source, make_state_folder, start_postgres, start_redis
 
 READY_WITHIN_S = 60.0
+MAX_HALF = 8
+"""More instances of the default size would not fit into the budget of database connections."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class EmbeddedStack:
             raise InputError(f"{python}: the stack's environment is missing (run: make setup)")
         secret = secrets.token_urlsafe(48)
         self._values = {"PYTHON": str(python), "STATE": str(state), "USERS": str(users), "JWT_SECRET": secret}
+        self._values["HALF_THE_CORES"] = str(min(MAX_HALF, max(1, len(os.sched_getaffinity(0)) // 2)))
         self._start_servers(state)
         env = self._environment(tunables)
         (state / "prometheus").mkdir()
@@ -114,7 +117,8 @@ class EmbeddedStack:
     def _environment(self, tunables: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment, under the scenario's and the definition's settings; what is fixed wins over all."""
         defaults = {**self._definition.defaults, **tunables}
-        self._chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        self._chosen = {name: self._fill(value) for name, value in chosen.items()}
         for program in self._definition.missing:
             instead = self._definition.without.get(program, {})
             self._chosen.update({name: Template(value).safe_substitute(self._chosen) for name, value in instead.items()})

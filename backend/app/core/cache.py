@@ -43,6 +43,8 @@ PAUSE_S = 0.02
 # A user's version is forgotten an hour after the last write, which costs one miss.
 VERSION_TTL_S = 3600
 BATCH = 200
+# How long a lookup waits for others to be asked with: a command costs what twenty keys cost.
+READ_LINGER_S = 0.002
 
 _EPOCH = b"epoch"
 _STAMP_BYTES = 16
@@ -87,7 +89,7 @@ class Cache:
         self._pinger = create_redis(url)
         self._ttl_ms = round(ttl_s * 1000)
         self._breaker = Breaker()
-        self._reads: Batcher[_Question, Found] = Batcher(self._read, BATCH)
+        self._reads: Batcher[_Question, Found] = Batcher(self._read, BATCH, READ_LINGER_S)
         self._writes: Batcher[tuple[Any, ...], bool] = Batcher(self._write, BATCH)
 
     @property

@@ -7,6 +7,7 @@ not the message: if this process dies, the lease runs out and the relay publishe
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -23,7 +24,10 @@ from app.settings import WorkerSettings
 RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 END_BATCH = 200
 # Ends that come within this time are written together; a task is that much later done.
-LINGER_S = 0.03
+LINGER_S = 0.05
+# However often a task was tried, and whatever its error says.
+MAX_RETRY_DELAY_S = 3600.0
+MAX_ERROR_LENGTH = 1000
 OBSERVE_S = 0.5
 
 _T = TypeVar("_T")
@@ -93,6 +97,7 @@ class Engine:
                 task.add_done_callback(self._running.discard)
         finally:
             self._claiming -= len(task_ids)
+            self._freed.set()
         await self._tell(claims)
         return len(claims)
 
@@ -100,6 +105,11 @@ class Engine:
         """Let tasks end for the grace time, give back those that have not, write all that."""
         self._stopping = True
         self._freed.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.worker_grace_s + 5.0):
+                while self._claiming:  # it is to be given back as well
+                    self._freed.clear()
+                    await self._freed.wait()
         if self._running:
             await asyncio.wait(self._running, timeout=self._settings.worker_grace_s)
         for held in list(self._working.values()):
@@ -150,11 +160,13 @@ class Engine:
     def _again(self, claim: Claim, error: str) -> Ending:
         """Another attempt, later each time; none after the last that is allowed."""
         settings = self._settings
+        # PostgreSQL's text has no NUL and no lone surrogate, and ends are written together.
+        error = error.replace("\0", "").encode(errors="replace").decode()[:MAX_ERROR_LENGTH]
         if claim.attempt >= settings.task_max_attempts:
             said = f"given up after {claim.attempt} attempts: {error}"
             return Ending(claim, Fate.FAILED, error=said, dead=True)
         delay_s = settings.task_retry_delay_s * 2 ** (claim.attempt - 1)
-        return Ending(claim, Fate.AGAIN, error=error, delay_s=delay_s)
+        return Ending(claim, Fate.AGAIN, error=error, delay_s=min(delay_s, MAX_RETRY_DELAY_S))
 
     async def _end(self, endings: Sequence[Ending]) -> list[bool | Exception]:
         written = await work.end(self._database, endings)
