@@ -147,7 +147,7 @@ class WorkerSettings(DeploymentSettings):
     task_batch: Annotated[int, Field(ge=1, le=1000)] = 100
     """Tasks that one message may carry."""
     worker_capacity: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    """Tasks that one worker has in progress at the most."""
+    """A worker takes no message while it has so many tasks in progress."""
     task_duration_mean_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.4
     task_duration_seed: int = 1
     task_failure_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -32,37 +33,55 @@ def pytest_configure() -> None:
     os.environ["CELERY_QUEUE"] = _DATABASE
     os.environ["JWT_SECRET"] = secrets.token_hex(32)
     os.environ["ENVIRONMENT"] = "test"
+    # Every test logs somebody in, all from one address.
+    os.environ["LOGIN_LIMIT_PER_MINUTE"] = "0"
 
 
 @pytest.fixture(scope="session")
 def database_url() -> Iterator[str]:
     """A migrated database; its libpq URL."""
+    with new_database(_DATABASE) as url:
+        migrate("upgrade", "head")
+        yield url
+
+
+@contextmanager
+def new_database(name: str) -> Iterator[str]:
+    """An empty database, dropped afterwards; its libpq URL."""
     with psycopg.connect(os.environ["TEST_SERVER_URL"], autocommit=True) as server:
-        name = sql.Identifier(_DATABASE)
-        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        quoted = sql.Identifier(name)
+        server.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
         try:
-            migrate("upgrade", "head")
-            yield _libpq(os.environ["DATABASE_URL"])
+            url = make_url(os.environ["TEST_SERVER_URL"]).set(database=name)
+            yield url.render_as_string(hide_password=False)
         finally:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(quoted))
 
 
-def migrate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Alembic on the tests' database."""
-    return subprocess.run(
+def migrate(*arguments: str, url: str | None = None) -> str:
+    """Run Alembic on the tests' database, or on that of the libpq URL; what it says."""
+    environment = dict(os.environ)
+    if url is not None:
+        environment["DATABASE_URL"] = url.replace("://", "+asyncpg://", 1)
+    done = subprocess.run(
         [sys.executable, "-m", "alembic", *arguments],
         cwd=BACKEND,
+        env=environment,
         check=True,
         capture_output=True,
         text=True,
     )
+    return done.stdout + done.stderr
 
 
 @pytest.fixture
 def db(database_url: str) -> Iterator[Connection[Any]]:
-    """A connection to the tests' database, in autocommit, with an empty outbox."""
+    """A connection to the tests' database, in autocommit; no task is open, the outbox is empty."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DELETE FROM outbox")
+        connection.execute(
+            "UPDATE tasks SET status = 'cancelled' WHERE status IN ('pending', 'processing')"
+        )
         yield connection
 
 

@@ -4,9 +4,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytest
 from psycopg import Connection
 
-from app.core.security import TokenType, mint_token
 from app.seed import seeded_user_id
 from tests.support import Api, process
 
@@ -40,12 +40,25 @@ def test_seeding_twice_adds_only_what_is_missing(tmp_path: Path, db: Connection[
 def test_a_minted_token_opens_a_seeded_user(tmp_path: Path, api: Api) -> None:
     """Namespace, index and secret suffice to act as the user."""
     assert seed(tmp_path, "--users", "3", "--namespace", "minted")[0] == 0
-    secret = api.state.settings.jwt_secret.get_secret_value()
-    token = mint_token(seeded_user_id("minted", 2), TokenType.ACCESS, secret)
+    token = api.token(seeded_user_id("minted", 2))
     me = api.call("GET", "/api/v1/auth/me", token).json()
     assert me["email"] == "minted-2@load.test"
 
 
-def test_bad_arguments(tmp_path: Path) -> None:
-    """A negative number is refused."""
-    assert seed(tmp_path, "--users", "-1")[0] == 2
+def test_past_tasks(tmp_path: Path, api: Api) -> None:
+    """Each user has as many completed tasks as asked for, of the last day."""
+    arguments = ["--users", "2", "--namespace", "past", "--tasks-per-user", "7"]
+    assert seed(tmp_path, *arguments)[0] == 0
+    for index in range(2):
+        token = api.token(seeded_user_id("past", index))
+        page = api.call("GET", "/api/v1/tasks?status=completed", token).json()
+        assert page["total"] == 7
+        assert len({task["created_at"] for task in page["tasks"]}) == 7
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--users", "-1"], ["--users", "1", "--tasks-per-user", "-1"], []]
+)
+def test_bad_arguments(tmp_path: Path, arguments: list[str]) -> None:
+    """Negative numbers and a missing one are refused."""
+    assert seed(tmp_path, *arguments)[0] == 2

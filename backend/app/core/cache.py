@@ -86,7 +86,9 @@ class Cache:
     def __init__(self, url: str, ttl_s: float) -> None:
         # Each batcher has one batch under way, so one connection.
         self._reader, self._writer = create_redis(url, single=True), create_redis(url, single=True)
-        self._pinger = create_redis(url)
+        # Also without a timeout of its own: until Python 3.12 redis-py's may swallow a cancellation
+        # (by asyncio.wait_for), and the process would not end.
+        self._pinger = create_redis(url, single=True)
         self._ttl_ms = round(ttl_s * 1000)
         self._breaker = Breaker()
         self._reads: Batcher[_Question, Found] = Batcher(self._read, BATCH, READ_LINGER_S)

@@ -38,6 +38,10 @@ Perform = Callable[[WorkerSettings, Claim], Awaitable[Ending]]
 _log = logging.getLogger("agenthq.worker")
 
 
+class Stopping(Exception):  # noqa: N818 - a state, in which somebody else should be asked
+    """The engine takes no more tasks."""
+
+
 @dataclass(slots=True)
 class _Held:
     """A task that is being worked."""
@@ -74,15 +78,18 @@ class Engine:
     async def take(self, task_ids: Sequence[UUID], message_id: str) -> int:
         """Wait until there is room, claim what is to be had of the tasks, begin to work them.
 
-        Returns how many that were. Raises Unavailable when PostgreSQL stays away; the relay
-        publishes the tasks again.
+        Returns how many that were.
+
+        Raises:
+            Stopping: it is too late; somebody else should have them.
+            Unavailable: PostgreSQL stays away; the relay publishes the tasks again.
         """
         capacity = self._settings.worker_capacity
         while self._busy >= capacity and not self._stopping:
             self._freed.clear()
             await self._freed.wait()
         if self._stopping:
-            return 0
+            raise Stopping
         self._claiming += len(task_ids)
         try:
             lease_s = self._settings.task_lease_s
@@ -101,10 +108,14 @@ class Engine:
         await self._tell(claims)
         return len(claims)
 
-    async def stop(self) -> None:
-        """Let tasks end for the grace time, give back those that have not, write all that."""
+    def refuse(self) -> None:
+        """Take no more from now on, also of those who wait for room."""
         self._stopping = True
         self._freed.set()
+
+    async def stop(self) -> None:
+        """Let tasks end for the grace time, give back those that have not, write all that."""
+        self.refuse()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.worker_grace_s + 5.0):
                 while self._claiming:  # it is to be given back as well

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import uvloop
 from celery import Task
-from celery.signals import worker_init, worker_ready, worker_shutdown
+from celery.exceptions import Reject
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from app.core import metrics
 from app.core.cache import Cache
@@ -19,7 +20,7 @@ from app.core.statement import Statement
 from app.settings import WorkerSettings
 from app.workers import ready
 from app.workers.celery_config import RUN_TASKS, celery_app, settings
-from app.workers.engine import Engine
+from app.workers.engine import Engine, Stopping
 from app.workers.work import perform
 
 READY = Statement("ready", "SELECT 1")
@@ -57,6 +58,10 @@ class EngineThread:
             return False
         return True
 
+    def refuse(self) -> None:
+        """As the engine's; does not wait for it."""
+        self._loop.call_soon_threadsafe(self._engine.refuse)
+
     def stop(self) -> None:
         """End the tasks, then the thread."""
         self._run(self._engine.stop())
@@ -86,7 +91,10 @@ def run_tasks(self: Task[Any, Any], task_ids: list[str]) -> None:
 
     The message is acknowledged when they are claimed: from then on their leases stand for them.
     """
-    _engine.take([UUID(one) for one in task_ids], str(self.request.id))
+    try:
+        _engine.take([UUID(one) for one in task_ids], str(self.request.id))
+    except Stopping:
+        raise Reject("stopping", requeue=True) from None
 
 
 @worker_init.connect
@@ -101,6 +109,13 @@ def _start(**_: object) -> None:
 def _consuming(**_: object) -> None:
     # In a thread, because this signal holds up the consumer.
     threading.Thread(target=_announce_when_connected, name="announce", daemon=True).start()
+
+
+@worker_shutting_down.connect
+def _refuse(**_: object) -> None:
+    # Celery waits for its messages before it says `worker_shutdown`; those that wait for room in a
+    # worker that is full would hold it up until tasks end.
+    _engine.refuse()
 
 
 @worker_shutdown.connect

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from app.api.v1 import API_PREFIX
 from app.api.v1.dependencies import (
     AWAY,
+    MALFORMED,
     NO_STORE,
     REFUSED,
     CallerDep,
@@ -35,7 +36,11 @@ async def _limit_logins(request: Request, state: StateDep) -> None:
 @router.post(
     "/guest",
     dependencies=[Depends(_limit_logins)],
-    responses={**REFUSED, 429: {"model": Problem, "description": "Too many logins."}},
+    responses={
+        **MALFORMED,
+        **REFUSED,
+        429: {"model": Problem, "description": "Too many logins."},
+    },
 )
 async def guest(body: GuestRequest, state: StateDep, response: Response) -> GuestTokens:
     """Find or create the guest of a device, and give tokens."""
@@ -57,7 +62,7 @@ async def me(caller: CallerDep, response: Response) -> UserOut:
     return _user_out(user)
 
 
-@router.post("/refresh", responses=REFUSED)
+@router.post("/refresh", responses={**MALFORMED, **REFUSED})
 async def refresh(body: RefreshRequest, state: StateDep, response: Response) -> Tokens:
     """Trade a refresh token for new tokens."""
     claims = verified(state, body.refresh_token, TokenType.REFRESH)

@@ -13,8 +13,11 @@ from app.schemas.errors import Problem
 # What a client of the user's may do with an answer: use it, not keep it.
 NO_STORE = {"Cache-Control": "no-store"}
 Responses = dict[int | str, dict[str, Any]]
-# Declared by every route that needs a token, and by every route.
+# Declared by every route that needs a token.
 REFUSED: Responses = {401: {"model": Problem, "description": "The token counts not, or no more."}}
+# By those that take a body.
+MALFORMED: Responses = {400: {"model": Problem, "description": "The body is no JSON in UTF-8."}}
+# By every route.
 AWAY: Responses = {503: {"model": Problem, "description": "The database is away; try again."}}
 
 

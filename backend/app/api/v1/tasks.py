@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, HTTPException, Query, Response, status
 from app.api.v1 import API_PREFIX
 from app.api.v1.dependencies import (
     AWAY,
+    MALFORMED,
     REFUSED,
     Caller,
     CallerDep,
@@ -41,7 +42,10 @@ NO_SUCH_TASK: Responses = {404: {"model": Problem, "description": "The user has 
     "",
     status_code=status.HTTP_201_CREATED,
     response_model=TaskOut,
-    responses={409: {"model": Problem, "description": "The Idempotency-Key was used otherwise."}},
+    responses={
+        **MALFORMED,
+        409: {"model": Problem, "description": "The Idempotency-Key was used otherwise."},
+    },
 )
 async def create_task(
     body: TaskCreate, caller: CallerDep, idempotency_key: IdempotencyKey = None
@@ -58,7 +62,11 @@ async def create_task(
     return json_response(made, status.HTTP_201_CREATED)
 
 
-@router.get("", response_model=TaskPage)
+@router.get(
+    "",
+    response_model=TaskPage,
+    responses={304: {"description": "It is what If-None-Match names."}},
+)
 async def list_tasks(caller: CallerDep, query: Annotated[PageQuery, Query()]) -> Response:
     """One page of the user's tasks, newest first.
 
