@@ -312,7 +312,7 @@ def test_what_took_too_long_is_not_tried_twice(
     monkeypatch: pytest.MonkeyPatch,
     hot: bool,
 ) -> None:
-    """One statement a request, also when it comes to nothing: a second would store a second task."""
+    """One statement a request, also when it comes to nothing: a second could store it twice."""
     monkeypatch.setattr(database, "COMMAND_TIMEOUT_S", 0.3)
     update = {"hot_routes": hot, "cache": False}
     with (

@@ -30,7 +30,7 @@ RESEND_AFTER_S = 2.0
 FAREWELL_S = 10.0
 """How long a worker repeats its totals and unacknowledged snapshots after its users are done."""
 FAREWELL_INTERVAL_S = 0.5
-YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 10_000, 50, 1_000_000
+YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 50_000, 50, 1_000_000
 """Thresholds of Python's garbage collector during the load."""
 
 
