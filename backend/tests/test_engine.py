@@ -261,6 +261,32 @@ def test_a_renewed_lease_keeps_a_long_task(bench: Bench, look: Callable[[str, UU
     bench.run(scenario())
 
 
+def test_a_renewal_that_is_refused_is_not_the_last(
+    bench: Bench, db: Connection[Any], look: Callable[[str, UUID], Any]
+) -> None:
+    """PostgreSQL refuses to renew for a moment: the task keeps its worker, and completes."""
+
+    async def long(claim: Claim) -> Ending:
+        await asyncio.sleep(4.0)
+        return await succeed(claim)
+
+    async def scenario() -> None:
+        (task_id,) = await bench.make()
+        async with bench.engine(long, task_lease_s=2.0) as engine, bench.engine(succeed) as rival:
+            assert await engine.take([task_id], "message") == 1
+            db.execute("ALTER TABLE tasks RENAME COLUMN lease_until TO hidden")
+            try:
+                await asyncio.sleep(1.2)  # the renewal after 1.0 s comes to nothing
+            finally:
+                db.execute("ALTER TABLE tasks RENAME COLUMN hidden TO lease_until")
+            while (await bench.task(task_id))["status"] == "processing":
+                assert await rival.take([task_id], "rival") == 0
+                await asyncio.sleep(0.02)
+        assert look(ATTEMPT, task_id) == (1,)
+
+    bench.run(scenario())
+
+
 @pytest.mark.parametrize("how", ["taken over", "cancelled"])
 def test_work_whose_lease_is_lost_is_stopped(bench: Bench, db: Connection[Any], how: str) -> None:
     """At the next renewal; it writes nothing over what its successor or the user did."""

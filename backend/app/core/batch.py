@@ -12,9 +12,9 @@ class Batcher(Generic[Item, Result]):
     """Gathers single calls into batches, as a database's group commit does.
 
     While a batch is under way, further calls wait and make the next one; so an idle server answers
-    a call at once, and a busy one is asked less often for more. `send` gets the items in their
-    order and returns as many results in the same order; when it raises, every call of its batch
-    does. An exception among the results is raised by that call alone.
+    a call at once (after `linger_s`), and a busy one is asked less often for more. `send` gets the
+    items in their order and returns as many results in the same order; when it raises, every call
+    of its batch does. An exception among the results is raised by that call alone.
     """
 
     def __init__(

@@ -12,8 +12,8 @@ in a row the circuit is open and the database answers. Writes that cannot give t
 wait until the trouble is `PATIENCE_S` old: by then every instance that cannot reach Redis has
 noticed (each pings four times a second) and stopped using it. Before an instance uses Redis again
 it replaces the *epoch*, which is part of every version: whatever was stored before counts no more.
-What remains: an instance that cannot reach Redis for longer than that while another can. What it
-wrote may be missing from the other's lists until `cache_ttl_s`.
+What remains: an instance that cannot reach Redis (or whose writes it refuses) for longer than that
+while another can. What it wrote may be missing from the other's lists until `cache_ttl_s`.
 """
 
 import asyncio

@@ -5,7 +5,7 @@ answer is JSON already, and an ORM would cost more than the database does.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -106,12 +106,6 @@ class Database:
         async with self.connection() as connection:
             metrics.STATEMENTS.labels(statement.name).inc()
             return list(await connection.fetch(statement.sql, *values))
-
-    async def run_many(self, statement: Statement, values: Sequence[Sequence[object]]) -> None:
-        """One statement with many sets of values, in one transaction; raises as `row` does."""
-        async with self.connection() as connection:
-            metrics.STATEMENTS.labels(statement.name).inc(len(values))
-            await connection.executemany(statement.sql, values)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -51,7 +51,7 @@ class Claims:
 
 
 class Tokens:
-    """Makes and checks tokens; those found good are remembered, the newest `cache_size` of them."""
+    """Makes and checks tokens; those found good are remembered, `cache_size` of them."""
 
     def __init__(self, secret: str, cache_size: int) -> None:
         self._secret = secret

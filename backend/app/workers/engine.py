@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+import asyncpg
+
 from app.core import metrics
 from app.core.batch import Batcher
 from app.core.cache import Cache
@@ -148,7 +150,8 @@ class Engine:
             self._freed.set()
         try:
             written = await _patiently(lambda: self._ends.call(ending))
-        except Unavailable as error:
+        except (Unavailable, asyncpg.PostgresError) as error:
+            # Its lease runs out, and somebody else works it.
             _log.error("task %s: its end could not be written: %s", claim.task_id, error)
             written = False
         metrics.TASK_RUN.observe(_now_s() - began_s)
@@ -204,7 +207,7 @@ class Engine:
                 continue
             try:
                 held = await work.renew(self._database, [one.claim for one in old], lease_s)
-            except Unavailable as error:
+            except (Unavailable, asyncpg.PostgresError) as error:  # without leases all is lost
                 _log.warning("leases could not be renewed: %s", error)
                 continue
             for one in old:
