@@ -1,0 +1,57 @@
+"""How the stack's benchmark reads a run."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.stack_run import WARM_UP_S, Steps, _counters, _judge, _Seen
+from loadtests.measure.window import Window
+
+STEPS = Steps(first=100, factor=2.0, count=4, step_s=3)
+
+
+def window(number: int, response_us: int) -> Window:
+    """A second in which as many were answered as its step offers, each after that time."""
+    made = Window(number)
+    series = made.series.setdefault("list_tasks", made.total())
+    step = max(0, (number - WARM_UP_S) // STEPS.step_s)
+    for _ in range(int(STEPS.rates[min(step, STEPS.count - 1)])):
+        series.record(response_us, response_us)
+    return made
+
+
+def run(*steps_us: int) -> list[Window]:
+    """A warm-up, then one response time a step."""
+    seconds = [1000] * WARM_UP_S + [time_us for time_us in steps_us for _ in range(STEPS.step_s)]
+    return [window(number, time_us) for number, time_us in enumerate(seconds)]
+
+
+@pytest.mark.parametrize(
+    ("steps_us", "rate"),
+    [
+        ((1000, 1000, 1000, 1000), 800),
+        ((1000, 1000, 300_000, 300_000), 200),
+        ((1000, 300_000, 1000, 300_000), 400),
+        ((1000, 300_000, 300_000, 1000), 100),
+        ((300_000, 300_000, 1000, 1000), 0),
+    ],
+)
+def test_the_highest_step_that_held(tmp_path: Path, steps_us: tuple[int, ...], rate: float) -> None:
+    """One step may miss its 200 ms; after two in a row nothing counts any more."""
+    found = _judge(run(*steps_us), STEPS, _Seen(), tmp_path)
+    assert found.rate == rate
+    assert found.p95_ms < 200
+
+
+def test_statements_of_workers_are_not_the_api_s() -> None:
+    """Requests of the two endpoints, statements of the API, and lists among them."""
+    text = "\n".join(
+        [
+            'http_requests_total{endpoint="/api/v1/tasks",method="GET",status="200"} 30.0',
+            'http_requests_total{endpoint="/healthz",method="GET",status="200"} 7.0',
+            'agenthq_db_statements_total{query="list_tasks"} 5.0',
+            'agenthq_db_statements_total{query="create_tasks"} 4.0',
+            'agenthq_db_statements_total{query="claim_tasks"} 100.0',
+        ]
+    )
+    assert _counters(text) == {"requests": 30.0, "statements": 9.0, "list_statements": 5.0}
