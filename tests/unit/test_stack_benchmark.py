@@ -55,3 +55,10 @@ def test_statements_of_workers_are_not_the_api_s() -> None:
         ]
     )
     assert _counters(text) == {"requests": 30.0, "statements": 9.0, "list_statements": 5.0}
+
+
+@pytest.mark.parametrize("rate", [0.0, 120.0, 3000.0])
+def test_narrow_steps_lie_about_the_rate(rate: float) -> None:
+    """A rate that was found lies within them, with room above; a variant that held nothing is tried from a low one."""
+    rates = Steps.about(rate).rates
+    assert 0 < rates[0] < max(rate, 40.0) < rates[-1] / 1.4
