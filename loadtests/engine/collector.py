@@ -18,6 +18,7 @@ from loadtests.measure.window import Window, WindowMerger
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineWriter
+from loadtests.store.windows import WindowWriter
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Collector:
     ) -> None:
         self._environment, self._runner = environment, runner
         self._plan, self._host, self._folder = plan, host, folder
-        self._windows = LineWriter(folder.file("windows.jsonl"))
+        self._windows = WindowWriter(folder.file("windows.jsonl"))
         self._accepted = LineWriter(folder.file("accepted.jsonl"))
         self._members = {node: Member(index, node) for index, node in enumerate(nodes_in_order(runner))}
         self._merger = WindowMerger(len(self._members))
@@ -133,7 +134,7 @@ class Collector:
         self._write(self._merger.add(snapshot))
 
     def _write(self, windows: list[Window]) -> None:
-        self._windows.append(*(window.to_json() for window in windows))
+        self._windows.append(*windows)
 
     # The course of the run.
 

@@ -16,7 +16,7 @@ which is HdrHistogram's counts index (tests/property/test_histogram_laws.py hold
 import ctypes
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any
@@ -84,15 +84,40 @@ class Histogram:
 
         The rank is ceil(q * count), at least 1. Raises ValueError for an empty histogram: no data is not zero.
         """
+        return self.quantiles(q)[0]
+
+    def quantiles(self, *qs: float) -> list[int]:
+        """Several quantiles at the price of one, each as `quantile` has it."""
         if not self.count:
             raise ValueError("an empty histogram has no quantiles")
-        # Exactly, as q is written: in floating point 0.07 * 100 lies above 7, and its ceiling is 8.
-        rank = max(1, math.ceil(Fraction(repr(q)) * self.count))
-        if rank > self.count - self.overflow:
-            return self.max_us
-        index = bisect_left(list(accumulate(self._counts)), rank)
-        edge: int = self._hdr.get_highest_equivalent_value(self._hdr.get_value_from_index(index))
-        return min(edge, self.max_us)
+        first, end = self._filled()
+        upto = list(accumulate(self._counts[first:end]))
+        found = []
+        for q in qs:
+            # Exactly, as q is written: in floating point 0.07 * 100 lies above 7, and its ceiling is 8.
+            rank = max(1, math.ceil(Fraction(repr(q)) * self.count))
+            if rank > self.count - self.overflow:
+                found.append(self.max_us)
+                continue
+            value: int = self._hdr.get_value_from_index(first + bisect_left(upto, rank))
+            found.append(min(self._hdr.get_highest_equivalent_value(value), self.max_us))
+        return found
+
+    def at_most(self, bounds_us: Sequence[int]) -> list[int]:
+        """How many values lie in buckets that end at or below each of the bounds, which ascend.
+
+        So `at_most([b])[0] >= rank` is the same as `quantile <= b` for the quantile of that rank.
+        """
+        if not self.count:
+            return [0] * len(bounds_us)
+        first, end = self._filled()
+        upto = [0, *accumulate(self._counts[first:end])]
+        # The buckets before that of the next value are those that end at the bound or below.
+        return [upto[min(max(bucket_of(bound + 1) - first, 0), end - first)] for bound in bounds_us]
+
+    def _filled(self) -> tuple[int, int]:
+        """First bucket that may hold something, and the one after the last."""
+        return bucket_of(min(self.min_us or 0, HIGHEST_US)), bucket_of(min(self.max_us, HIGHEST_US)) + 1
 
     @property
     def mean_us(self) -> float:
@@ -101,7 +126,7 @@ class Histogram:
 
     def values(self) -> Iterator[tuple[int, int]]:
         """Each bucket that holds anything, from the smallest: a value in its middle, and how many there are."""
-        for index in range(bucket_of(self.min_us or 0), bucket_of(min(self.max_us, HIGHEST_US)) + 1):
+        for index in range(*self._filled()):
             if count := self._counts[index]:
                 yield self._hdr.get_value_from_index(index) + (1 << max(0, (index >> 10) - 1) >> 1), count
         if self.overflow:

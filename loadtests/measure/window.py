@@ -7,6 +7,7 @@ from typing import Any
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series, merge_all
 from loadtests.measure.snapshot import Counts, Gauges, Snapshot
+from loadtests.measure.traffic import Traffic
 
 
 @dataclass
@@ -18,6 +19,8 @@ class Window:
     lateness: Histogram = field(default_factory=Histogram)
     series: dict[str, Series] = field(default_factory=dict)
     workers: dict[int, Gauges] = field(default_factory=dict)
+    traffic: dict[int, dict[str, Traffic]] = field(default_factory=dict)
+    """What each worker did, by request name."""
 
     def add(self, snapshot: Snapshot) -> None:
         """Merge one worker's snapshot; the order does not matter."""
@@ -25,6 +28,9 @@ class Window:
         self.lateness.merge(snapshot.lateness)
         merge_all(snapshot.series, self.series)
         self.workers[snapshot.worker] = snapshot.gauges
+        own = self.traffic.setdefault(snapshot.worker, {})
+        for name, series in snapshot.series.items():
+            own.setdefault(name, Traffic()).add(Traffic.of(series))
 
     @property
     def users(self) -> int:
@@ -52,6 +58,10 @@ class Window:
             "lateness": self.lateness.to_json(),
             "series": {name: one.to_json() for name, one in sorted(self.series.items())},
             "workers": {str(worker): gauges.to_json() for worker, gauges in sorted(self.workers.items())},
+            "traffic": {
+                str(worker): {name: one.to_json() for name, one in sorted(by_name.items())}
+                for worker, by_name in sorted(self.traffic.items())
+            },
         }
 
     @classmethod
@@ -63,6 +73,10 @@ class Window:
             lateness=Histogram.from_json(data["lateness"]),
             series={name: Series.from_json(one) for name, one in data["series"].items()},
             workers={int(worker): Gauges(**gauges) for worker, gauges in data["workers"].items()},
+            traffic={
+                int(worker): {name: Traffic.from_json(one) for name, one in by_name.items()}
+                for worker, by_name in data["traffic"].items()
+            },
         )
 
 

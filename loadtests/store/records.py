@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from loadtests.errors import RunError
 
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """One for all lines: json.dumps makes a new encoder for each."""
 
 
@@ -61,7 +62,10 @@ class LineWriter:
 
     def append(self, *records: Mapping[str, Any]) -> None:
         """Write the records, one a line."""
-        data = "".join(_encode(record) + "\n" for record in records).encode()
+        self.write("".join(encode(record) + "\n" for record in records).encode())
+
+    def write(self, data: bytes) -> None:
+        """Write lines that are encoded already."""
         if not data:
             return
         try:
@@ -109,20 +113,23 @@ def disk_error(path: Path, error: OSError) -> RunError:
 
 
 class LineTail:
-    """Reads a growing file of JSON lines: each call gives the lines that are whole and new."""
+    """Reads a growing file of JSON lines: each call gives lines that are whole and new, as many as were asked for."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
-        self._offset = 0
+        self.offset = offset
+        """Where the next line begins."""
 
-    def read(self) -> list[dict[str, Any]]:
-        """The new records; none while the file is missing."""
-        if not self._path.exists():
-            return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            whole = file.read().rpartition(b"\n")[0]
-        if not whole:
-            return []
-        self._offset += len(whole) + 1
-        return [json.loads(line) for line in whole.split(b"\n")]
+    def lines(self, most: int = sys.maxsize) -> list[bytes]:
+        """The next lines, without their ends; none while the file is missing."""
+        found: list[bytes] = []
+        with suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self.offset)
+            while len(found) < most and (line := file.readline()).endswith(b"\n"):
+                found.append(line[:-1])
+                self.offset += len(line)
+        return found
+
+    def read(self, most: int = sys.maxsize) -> list[dict[str, Any]]:
+        """The next records."""
+        return [json.loads(line) for line in self.lines(most)]

@@ -19,6 +19,7 @@ from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import append_lines
+from loadtests.store.windows import WindowWriter
 from tests.unit.texts import plan_of
 
 EPOCH = 1_800_000_000.0
@@ -146,7 +147,9 @@ class SyntheticRun:
         return snapshot
 
     def _write(self, windows: Iterable[Window]) -> None:
-        append_lines(self.folder.file("windows.jsonl"), (window.to_json() for window in windows))
+        writer = WindowWriter(self.folder.file("windows.jsonl"))
+        writer.append(*windows)
+        writer.close()
 
     def final(self, worker: int, missing: int = 0, **changes: Any) -> None:
         """A worker reports its end, with its own totals or with `changes` to them."""
