@@ -13,10 +13,12 @@ SEED =
 OUT = results
 SERVERS = wheels
 QUICK =
+INFLUX =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
-	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)")
+	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)") \
+	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench bench-stack bench-db lock clean

@@ -1,6 +1,7 @@
 """`loadtest`: the command line. One place where an error becomes a line and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.run import Options, Run
+from loadtests.orchestrate.upload import upload
 from loadtests.pacing.stream import OpenLoad, planned_stream
 from loadtests.report.evidence import Evidence, readable
 from loadtests.report.summary import summarise
@@ -23,9 +25,11 @@ from loadtests.report.verdict import judge
 from loadtests.report.write import write_report
 from loadtests.scenario.load import find_scenario, load_plan
 from loadtests.scenario.plan import Plan
-from loadtests.settings import overrides
+from loadtests.settings import INFLUX_URL, overrides
+from loadtests.sinks.address import address_of
 from loadtests.store.folder import open_folder
 from loadtests.store.records import read_json
+from loadtests.units import parse_duration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--servers", choices=["wheels", "system"], default="wheels", help="whose PostgreSQL and Redis to start")
     run.add_argument("--api-port", type=int, default=None, help="port of the stack's API (default: 8000 or any free one)")
     run.add_argument("--out", default="results", help="folder for the run's folder (default: results)")
+    _influx_options(run)
     run.add_argument("--plain", action="store_true", help="plain lines, as without a terminal")
     run.set_defaults(command=_run)
 
@@ -68,6 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     verdict = commands.add_parser("verdict", help="judge a run again, from its files")
     verdict.add_argument("folder", type=Path)
     verdict.set_defaults(command=_verdict)
+
+    upload = commands.add_parser("upload", help="deliver a run's metrics to InfluxDB, or what of them is not there yet")
+    upload.add_argument("folder", type=Path)
+    _influx_options(upload)
+    upload.add_argument("--follow", action="store_true", help="a run that is still being written, to its end")
+    upload.add_argument("--within", default="60s", help="how long a server in trouble is waited for at the end (default: 60s)")
+    upload.add_argument("--again", action="store_true", help="everything once more; points that are there stay the same")
+    upload.set_defaults(command=_upload)
 
     servers = commands.add_parser("servers", help="start the stack's servers and run a command with its settings")
     servers.add_argument("--servers", choices=["wheels", "system"], default="wheels")
@@ -84,6 +97,11 @@ def _scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", default=None, help="length of the load, e.g. 30s; ramps and stages stretch with it")
     parser.add_argument("--seed", default=None)
     parser.add_argument("--host", default=None, help="target to load instead of the stack, e.g. http://127.0.0.1:8000")
+
+
+def _influx_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--influx", default=None, metavar="URL", help="InfluxDB for the metrics, e.g. http://127.0.0.1:8086")
+    parser.add_argument("--influx-database", default=None, metavar="NAME", help="its database or bucket (default: loadtest)")
 
 
 def _load(options: argparse.Namespace) -> Plan:
@@ -107,7 +125,8 @@ def _run(options: argparse.Namespace) -> ExitCode:
     if stack == "embedded" and host is not None:
         raise InputError(f"--stack embedded: the target is {host} already; leave out one of the two")
     console = Console(force_terminal=False if options.plain else None)
-    how = Options(Path(options.out), workers, stack, options.servers, options.api_port)
+    influx = address_of(options.influx, options.influx_database, os.environ)
+    how = Options(Path(options.out), workers, stack, options.servers, options.api_port, influx)
     return Run(plan, how, console).execute()
 
 
@@ -158,6 +177,18 @@ def _verdict(options: argparse.Namespace) -> ExitCode:
             print(f"loadtest: {stored} says something else than the run's files", file=sys.stderr)
     print_verdict(Console(), verdict, summary, str(options.folder))
     return verdict.exit_code
+
+
+def _upload(options: argparse.Namespace) -> ExitCode:
+    address = address_of(options.influx, options.influx_database, os.environ)
+    if address is None:
+        raise InputError(f"upload: no InfluxDB is named; give --influx URL, or set {INFLUX_URL}")
+    try:
+        within_s = parse_duration(options.within)
+    except ValueError as error:
+        raise InputError(f"--within: {error}") from None
+    print(upload(open_folder(options.folder), address, options.follow, within_s, options.again))
+    return ExitCode.PASS
 
 
 def _servers(options: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ from loadtests import settings
 from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.window import Window
-from loadtests.orchestrate import preflight
+from loadtests.orchestrate import preflight, upload
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.processes import Managed, ProcessManager
@@ -28,6 +28,7 @@ from loadtests.probes.process import ProcessProbe
 from loadtests.report.terminal import Progress, print_verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
+from loadtests.sinks.address import Address
 from loadtests.store.folder import RunFolder, create_folder, point_latest
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import LineTail, read_lines
@@ -54,6 +55,8 @@ class Options:
     stack: str
     servers: Source
     api_port: int | None = None
+    influx: Address | None = None
+    """Where metrics go while the run runs."""
 
 
 class Run:
@@ -65,6 +68,7 @@ class Run:
         self._signals = 0
         self._told = 0
         self._processes: ProcessManager
+        self._uploader: upload.Uploader | None = None
 
     def execute(self) -> ExitCode:
         """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
@@ -79,9 +83,14 @@ class Run:
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
         with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
+            if self._options.influx is not None:
+                self._uploader = upload.Uploader(self._processes, folder, self._options.influx)
             self._load(folder)
             verdict, summary = write_report(folder)
             point_latest(folder)
+            metrics = self._uploader.finish() if self._uploader else None
+        if metrics:
+            self._console.print(metrics, highlight=False, soft_wrap=True)
         print_verdict(self._console, verdict, summary, _shown(folder.path))
         return ExitCode.INTERRUPTED if self._signals else verdict.exit_code
 
@@ -110,6 +119,8 @@ class Run:
             preflight.check_token(host, self._plan, stack.secrets.get(settings.JWT_SECRET, ""))
             probes = ProbeWatch(folder, self._probes(stack))
             probes.start()
+            if self._uploader is not None:
+                self._uploader.start(os.environ)
             try:
                 self._drive(folder, stack, progress)
             finally:
@@ -126,6 +137,8 @@ class Run:
         """Before anything starts, and again when the stack has said where it is and how it is set."""
         options = self._options
         how = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
+        if options.influx is not None:
+            how["metrics"] = options.influx.name
         write_manifest(folder, self._plan.to_json(), self._plan.hash, {**how, "stack_settings": dict(stack_settings)})
 
     def _stack(self, progress: Progress) -> Stack:
@@ -196,7 +209,8 @@ class Run:
                     continue
                 told.add(managed.name)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
-                if not _started(folder):
+                # The run does not depend on who carries its metrics away.
+                if not _started(folder) and managed.name != upload.NAME:
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
             for record in tail.read():

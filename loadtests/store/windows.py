@@ -1,7 +1,7 @@
 """`windows.jsonl`, the spool: one line a second, written by the master as windows are sealed, read by everybody else.
 
-Lines are numbered (`seq`) and each ends with the CRC-32 of what stands before it, so that a reader knows that it has them all and
-as they were written. They survive the death of every process of the run; a line that was being written then is left out.
+Lines are numbered (`seq`) and each ends with the CRC-32 of what stands before it, so that a reader knows that it has all, as
+they were written. They survive the death of every process of the run; a line that was being written then is left out.
 """
 
 import json
