@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     @property
     def fake(self) -> FakeInflux:
@@ -124,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name there
         """Nothing."""
 
 
@@ -217,7 +218,7 @@ def _pass_on(behind: str, lines: bytes) -> tuple[int, str]:
 
 def _split(series: str) -> tuple[str, str, str]:
     """Key and fields: they are parted by the first space that no backslash stands before."""
-    before: Iterable[str] = "\\"
+    before = ""
     for number, letter in enumerate(series):
         if letter == " " and before != "\\":
             return series[:number], " ", series[number + 1 :]

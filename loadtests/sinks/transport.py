@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import urllib3
@@ -39,14 +40,15 @@ class BoundedPool(urllib3.PoolManager):
         deadline = time.monotonic() + TIMEOUT_S
         more |= {"preload_content": False, "retries": False}
         response = super().urlopen(method, url, redirect=False, **more)
-        body = b""
-        while len(body) < MAX_BODY_BYTES and time.monotonic() < deadline and (chunk := response.read1(4096)):
-            body += chunk
-        response.close()
+        body, chunk = b"", b"?"
+        while chunk and len(body) < MAX_BODY_BYTES and time.monotonic() < deadline:
+            body += (chunk := response.read1(4096))
+        # A connection whose answer was not read to its end cannot be used again.
+        response.close() if chunk else response.release_conn()
         self.last_status = response.status
         # As text: clients of this pool decode it, and garbage is not theirs to handle.
         shown = body[:MAX_BODY_BYTES].decode(errors="replace").encode()
-        return urllib3.HTTPResponse(shown, response.headers, response.status, reason=response.reason)
+        return urllib3.HTTPResponse(BytesIO(shown), response.headers, response.status, reason=response.reason)
 
 
 def ask(pool: BoundedPool, method: str, url: str, **more: Any) -> Reply:
