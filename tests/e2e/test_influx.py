@@ -86,7 +86,7 @@ def test_the_end_comes_soon_though_the_server_hangs(target: Target, out: Path, i
 
 
 def test_a_run_whose_command_was_killed_is_delivered_as_far_as_it_went(target: Target, out: Path, influxd: Influxd) -> None:
-    """kill -9 of the master: invalid, with all windows but the last second's; they can be delivered and judged later."""
+    """Kill -9 of the master: invalid, with all windows but the last second's; they can be delivered and judged later."""
     command = start(target, out, influxd.url)
     command.wait_for_window(4)
     (master,) = [one for one in command.processes("--master") if "--expect-workers" in one.cmdline()]
