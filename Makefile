@@ -21,7 +21,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench bench-stack bench-db lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench bench-stack bench-metrics bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system]'
@@ -34,7 +34,7 @@ validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
 
 test: setup-dev ## all tests, on servers that they start themselves
-	@sh scripts/install_packages.sh nginx:nginx-light openssl:openssl
+	@sh scripts/install_packages.sh nginx:nginx-light openssl:openssl influxd:influxdb chromium:chromium
 	@.venv/bin/python -m pytest
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
 
@@ -71,6 +71,10 @@ bench: setup ## the generator against its peers, 20 minutes (QUICK=1: under five
 bench-stack: setup ## the stack against the guide's sketch and less one feature at a time (QUICK=1: under ten minutes)
 	@sh scripts/install_packages.sh nginx:nginx-light
 	@.venv/bin/python -m benchmarks.stack $(if $(QUICK),--quick)
+
+bench-metrics: setup-dev ## what sending metrics to InfluxDB takes of the generator's throughput, 5 minutes
+	@sh scripts/install_packages.sh nginx:nginx-light influxd:influxdb
+	@.venv/bin/python -m benchmarks.metrics
 
 bench-db: setup ## every query of the API on a million tasks: its plan, its time
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m benchmarks.database

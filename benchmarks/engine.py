@@ -5,7 +5,9 @@ import os
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +49,13 @@ class EngineRun:
         return self.cpu_cores / self.rate * 1e6
 
 
-def run_scenario(name: str, host: str, cores: Sequence[int], duration_s: float, users: int | None = None) -> EngineRun:
-    """Run a scenario with a worker on each of `cores`, the master beside the target. Raises RuntimeError when it fails."""
+def run_scenario(
+    name: str, host: str, cores: Sequence[int], duration_s: float, users: int | None = None, influx: str | None = None
+) -> EngineRun:
+    """Run a scenario with a worker on each of `cores`, the master beside the target. Raises RuntimeError when it fails.
+
+    `influx` is where its metrics go meanwhile, carried by a process beside the target.
+    """
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as folder:
         env = {
             **os.environ,
@@ -69,7 +76,9 @@ def run_scenario(name: str, host: str, cores: Sequence[int], duration_s: float, 
                 for core, command in commands
             ]
             try:
-                for process in started:
+                if influx is not None:
+                    started.append(_uploader(_run_folder(Path(folder)), influx))
+                for process in started[: len(commands)]:
                     process.wait(timeout=duration_s + MARGIN_S)
             finally:
                 for process in started:
@@ -79,7 +88,24 @@ def run_scenario(name: str, host: str, cores: Sequence[int], duration_s: float, 
         runs = [path for path in (Path(folder) / "results").glob("*/windows.jsonl") if not path.parent.is_symlink()]
         if not runs:
             raise RuntimeError(f"{name}: the run wrote nothing: {log.read_text()[-2000:]}")
+        if influx is not None and not (runs[0].parent / "upload.json").exists():
+            raise RuntimeError(f"{name}: nothing was delivered to {influx}")
         return _read(runs[0])
+
+
+def _run_folder(folder: Path) -> Path:
+    deadline = time.monotonic() + MARGIN_S
+    while not (found := list(folder.glob("results/*/manifest.json"))):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the run made no folder")
+        time.sleep(0.1)
+    return found[0].parent
+
+
+def _uploader(run: Path, influx: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "loadtests", "upload", str(run), "--follow", "--influx", influx]
+    pinned = ["taskset", "-c", str(SERVER_CORE), "nice", "-n", "10", *command]
+    return subprocess.Popen(pinned, cwd=HERE.parent, stdout=subprocess.DEVNULL)
 
 
 def _read(path: Path) -> EngineRun:
