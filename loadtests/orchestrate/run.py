@@ -88,7 +88,7 @@ class Run:
             self._load(folder)
             verdict, summary = write_report(folder)
             point_latest(folder)
-            metrics = self._uploader.finish() if self._uploader else None
+            metrics = self._uploader.finish(hurry=self._signals > 1) if self._uploader else None
         if metrics:
             self._console.print(metrics, highlight=False, soft_wrap=True)
         print_verdict(self._console, verdict, summary, _shown(folder.path))

@@ -60,16 +60,16 @@ class Uploader:
         progress = read_progress(self._folder, self._address.name)
         return windows if progress is None else max(0, windows - progress.files["windows"].records)
 
-    def finish(self) -> str:
-        """Wait for the last of it, not for long; what was delivered and what was not, in words."""
+    def finish(self, hurry: bool) -> str:
+        """Wait for the last of it, not for long, or not at all; what was delivered and what was not, in words."""
         if self._managed is not None:
             with suppress(subprocess.TimeoutExpired):
-                self._managed.process.wait(END_WITHIN_S)
+                self._managed.process.wait(0 if hurry else END_WITHIN_S)
             self._processes.stop(self._managed)
         progress = read_progress(self._folder, self._address.name) or Progress()
         if not progress.verdict:
-            why = progress.trouble or (self._managed.log_lines() if self._managed else [])[-1:] or "it did not answer in time"
-            return _left(self._folder, self._address, progress, str(why))
+            said = self._managed.log_lines() if self._managed else []
+            return _left(self._folder, self._address, progress, progress.trouble or (said or ["it did not answer in time"])[-1])
         return _dead(self._folder, self._address, progress) if progress.dead else _done(self._address, progress)
 
 

@@ -82,11 +82,6 @@ class Spool:
         append_lines(self.folder.file(DEAD_LETTERS), letters)
         self.progress.dead += len(letters)
 
-    def waiting(self) -> int:
-        """Windows that are not delivered yet."""
-        at = self.progress.files["windows"]
-        return len(LineTail(self.folder.file("windows.jsonl"), at.offset).lines())
-
     def save(self) -> None:
         """Write `upload.json`."""
         write_progress(self.folder, self._place, self.progress)

@@ -78,7 +78,7 @@ def test_everything_is_delivered_once(run: SyntheticRun) -> None:
     parcels = drain(spool)
     windows = len(list(read_windows(run.folder.file("windows.jsonl"))))
     assert spool.progress.files["windows"].records == windows > 0
-    assert spool.progress.verdict and spool.waiting() == 0
+    assert spool.progress.verdict
     assert parcels[-1].file is None and any("loadtest_summary" in line for line in parcels[-1].lines)
     assert Spool(run.folder, PLACE).next() is None
 
