@@ -51,7 +51,7 @@ def main() -> int:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(prog="make bench-stack", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the first round alone, in under ten minutes")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of narrow steps")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of narrow steps")
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), help="some variants, printed and not written")
     options = parser.parse_args()
     began = time.monotonic()

@@ -26,8 +26,8 @@ ROOT = Path(__file__).parent.parent
 P95_S = 0.2
 ANSWERED = 0.97
 LOWEST_RATE = 40.0
-WARM_UP_S = 5
-"""At half the first rate: connections are made, and code meets its first request."""
+WARM_UP_S, WARM_UP_AT = 10, 0.6
+"""Seconds, and share of the first rate: connections are made, and most users' lists are asked for the first time."""
 BROKEN_S = 1.0
 """A p95 over a second, three seconds in a row: the variant does not recover any more."""
 LIMIT_S = 400.0
@@ -136,7 +136,7 @@ def run_steps(settings: Mapping[str, str], steps: Steps, users: int) -> StepRun:
     """Bring the variant up, lead it up the steps, take it down. Raises RuntimeError when the run cannot be read."""
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as name:
         folder = Path(name)
-        stages = f'{{ duration = "{WARM_UP_S}s", at = 0.5 }}, ' + ", ".join(
+        stages = f'{{ duration = "{WARM_UP_S}s", at = {WARM_UP_AT} }}, ' + ", ".join(
             f'{{ duration = "{steps.step_s}s", at = {rate / steps.first!r} }}' for rate in steps.rates
         )
         text = _SCENARIO.format(users=users, rate_per_user=steps.first / users, stages=stages)
