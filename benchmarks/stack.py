@@ -41,8 +41,8 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 USERS = 2000
 # Wide steps, from what each can do; a slow one is not led through steps that it cannot fail.
-SEARCH = Steps(first=400, factor=1.3, count=11, step_s=3)
-SLOW = Steps(first=50, factor=1.3, count=11, step_s=3)
+SEARCH = Steps(first=400, factor=1.4, count=9, step_s=3)
+SLOW = Steps(first=50, factor=1.4, count=9, step_s=3)
 # For the count of list SELECTs: both with the same arrivals, at a rate that both can do.
 PLATEAU = Plateau(users=300, seconds=20)
 

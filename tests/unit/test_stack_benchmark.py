@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stack_run import WARM_UP_S, Steps, _counters, _judge, _Seen
+from benchmarks.stack_run import Steps, _counters, _judge, _Seen
 from loadtests.measure.window import Window
 
 STEPS = Steps(first=100, factor=2.0, count=4, step_s=3)
@@ -14,7 +14,7 @@ def window(number: int, response_us: int) -> Window:
     """A second in which as many were answered as its step offers, each after that time."""
     made = Window(number)
     series = made.series.setdefault("list_tasks", made.total())
-    step = max(0, (number - WARM_UP_S) // STEPS.step_s)
+    step = max(0, (number - STEPS.warm_up_s) // STEPS.step_s)
     for _ in range(int(STEPS.rates[min(step, STEPS.count - 1)])):
         series.record(response_us, response_us)
     return made
@@ -22,7 +22,7 @@ def window(number: int, response_us: int) -> Window:
 
 def run(*steps_us: int) -> list[Window]:
     """A warm-up, then one response time a step."""
-    seconds = [1000] * WARM_UP_S + [time_us for time_us in steps_us for _ in range(STEPS.step_s)]
+    seconds = [1000] * STEPS.warm_up_s + [time_us for time_us in steps_us for _ in range(STEPS.step_s)]
     return [window(number, time_us) for number, time_us in enumerate(seconds)]
 
 
