@@ -239,14 +239,14 @@ def _p95_s(windows: Sequence[Window]) -> float:
 def _judge(windows: Sequence[Window], steps: Steps, seen: _Seen, folder: Path) -> StepRun:
     """Steps are judged from their second second on: the first one still carries what was before.
 
-    One step may fail for what else the machine does; two in a row are the end.
+    One step may fail for what else the machine does; two in a row are the end, once one has held.
     """
     best: tuple[float, float, list[Window]] = (0.0, 0.0, [])
     missed = 0
     for number, rate in enumerate(steps.rates):
         begin = steps.warm_up_s + number * steps.step_s
         part = [window for window in windows if begin + 1 <= window.number < begin + steps.step_s]
-        if len(part) < steps.step_s - 1 or missed == 2:
+        if len(part) < steps.step_s - 1 or (missed >= 2 and best[0]):
             break
         answered, p95 = _whole(part).ok, _p95_s(part)
         # Users have their own phases: few requests come in varying numbers, as Poisson's do.

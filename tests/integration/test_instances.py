@@ -28,6 +28,7 @@ OWN = {
     "next_cursor",
     "access_token",
     "refresh_token",
+    "email",
 }
 
 

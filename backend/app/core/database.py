@@ -117,8 +117,6 @@ class Database:
         try:
             yield connection
         except _AWAY as error:
-            if isinstance(error, ValueError):
-                raise  # asyncpg's word for a value of the wrong kind: our fault, and waiting mends nothing
             raise Unavailable(_what(error)) from error
         finally:
             # One that cannot be given back is closed; what was asked is answered all the same.
