@@ -26,8 +26,8 @@ ROOT = Path(__file__).parent.parent
 P95_S = 0.2
 ANSWERED = 0.97
 LOWEST_RATE = 40.0
-WARM_UP_S = 5
-"""At half the first rate: connections are made, and code meets its first request."""
+WARM_UP_AT = 0.6
+"""Share of the first rate: connections are made, and code meets its first request."""
 BROKEN_S = 1.0
 """A p95 over a second, three seconds in a row: the variant does not recover any more."""
 LIMIT_S = 400.0
@@ -73,17 +73,21 @@ SEED_TASKS_PER_USER = "20"
 
 @dataclass(frozen=True)
 class Steps:
-    """`count` rates, each `factor` above the one before, `step_s` seconds each."""
+    """`count` rates, each `factor` above the one before, `step_s` seconds each, after a warm-up."""
 
     first: float
     factor: float
     count: int
     step_s: int
+    warm_up_s: int = 5
 
     @classmethod
     def about(cls, rate: float) -> "Steps":
-        """Narrow steps from three quarters of a rate to well above it."""
-        return cls(first=max(rate, LOWEST_RATE) * 0.75, factor=1.1, count=9, step_s=3)
+        """Narrow steps from three quarters of a rate to well above it.
+
+        They begin high, so the warm-up is longer: most users' lists are to be asked for the first time in it.
+        """
+        return cls(first=max(rate, LOWEST_RATE) * 0.75, factor=1.1, count=9, step_s=3, warm_up_s=10)
 
     @property
     def rates(self) -> list[float]:
@@ -136,7 +140,7 @@ def run_steps(settings: Mapping[str, str], steps: Steps, users: int) -> StepRun:
     """Bring the variant up, lead it up the steps, take it down. Raises RuntimeError when the run cannot be read."""
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as name:
         folder = Path(name)
-        stages = f'{{ duration = "{WARM_UP_S}s", at = 0.5 }}, ' + ", ".join(
+        stages = f'{{ duration = "{steps.warm_up_s}s", at = {WARM_UP_AT} }}, ' + ", ".join(
             f'{{ duration = "{steps.step_s}s", at = {rate / steps.first!r} }}' for rate in steps.rates
         )
         text = _SCENARIO.format(users=users, rate_per_user=steps.first / users, stages=stages)
@@ -235,14 +239,14 @@ def _p95_s(windows: Sequence[Window]) -> float:
 def _judge(windows: Sequence[Window], steps: Steps, seen: _Seen, folder: Path) -> StepRun:
     """Steps are judged from their second second on: the first one still carries what was before.
 
-    One step may fail for what else the machine does; two in a row are the end.
+    One step may fail for what else the machine does; two in a row are the end, once one has held.
     """
     best: tuple[float, float, list[Window]] = (0.0, 0.0, [])
     missed = 0
     for number, rate in enumerate(steps.rates):
-        begin = WARM_UP_S + number * steps.step_s
+        begin = steps.warm_up_s + number * steps.step_s
         part = [window for window in windows if begin + 1 <= window.number < begin + steps.step_s]
-        if len(part) < steps.step_s - 1 or missed == 2:
+        if len(part) < steps.step_s - 1 or (missed >= 2 and best[0]):
             break
         answered, p95 = _whole(part).ok, _p95_s(part)
         # Users have their own phases: few requests come in varying numbers, as Poisson's do.

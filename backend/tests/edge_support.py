@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ import pytest
 
 from app.edge import EdgeError, find_nginx
 from tests.support import eventually, process
+
+TASKS = "/api/v1/tasks"
+LOAD = ("--rate-limit", "off")
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,14 @@ class RunningEdge:
             received = b"".join(iter(lambda: connection.recv(65_536), b""))
             sender.join()
         return received
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A place for nginx's prefix; pytest's own folders are closed to workers of another account."""
+    with tempfile.TemporaryDirectory(prefix="edge-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name) / "edge"
 
 
 def statuses(received: bytes) -> list[int]:
