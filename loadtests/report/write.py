@@ -3,6 +3,7 @@
 from loadtests.report.evidence import Evidence, readable
 from loadtests.report.html import html_report
 from loadtests.report.junit import junit_xml
+from loadtests.report.markdown import markdown_report
 from loadtests.report.summary import summarise, write_hlogs
 from loadtests.report.verdict import Verdict, judge
 from loadtests.store.folder import RunFolder
@@ -14,10 +15,15 @@ def write_report(folder: RunFolder) -> tuple[Verdict, dict[str, object]]:
     with readable(folder):
         evidence = Evidence.of(folder)
         verdict, summary = judge(evidence), summarise(evidence)
+        pages = {
+            "report.html": html_report(evidence, verdict, summary),
+            "report.md": markdown_report(evidence, verdict, summary),
+            "junit.xml": junit_xml(evidence, verdict),
+        }
     write_hlogs(evidence)
     write_json(folder.file("ledger.json"), evidence.ledger.to_json())
     write_json(folder.file("summary.json"), summary)
-    write_text(folder.file("report.html"), html_report(evidence, verdict, summary))
-    write_text(folder.file("junit.xml"), junit_xml(verdict, evidence.plan.scenario.name))
+    for name, text in pages.items():
+        write_text(folder.file(name), text)
     write_json(folder.file("verdict.json"), verdict.to_json())
     return verdict, summary

@@ -1,7 +1,6 @@
-"""`summary.json`, histogram logs and `junit.xml`, against the raw samples."""
+"""`summary.json` and histogram logs, against the raw samples."""
 
 import math
-import xml.etree.ElementTree as ET
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -11,9 +10,8 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from loadtests.measure.histogram import DIGITS, HIGHEST_US, LOWEST_US, Histogram
-from loadtests.report.junit import junit_xml
 from loadtests.report.summary import latencies, summarise, write_hlogs
-from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples, slower
+from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples
 from tests.unit.texts import changed
 
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99", "p999": "0.999"}
@@ -132,54 +130,3 @@ def test_hlog_is_plain_text_without_holes(tmp_path: Path) -> None:
         body = [line for line in lines if not line.startswith(("#", '"'))]
         assert all(len(line.split(",")) == 4 and line.split(",")[1] == "1.000000" for line in body), file.name
         assert len(body) > 50
-
-
-def test_junit_of_a_passed_run(tmp_path: Path) -> None:
-    """Each objective and each health check is a test case; none is marked."""
-    verdict = complete(SyntheticRun.create(tmp_path)).verdict()
-    root = ET.fromstring(junit_xml(verdict, "synthetic"))
-    suites = {suite.get("name"): suite for suite in root}
-    assert set(suites) == {"synthetic.health", "synthetic.objectives"}
-    assert len(suites["synthetic.health"]) == len(verdict.health) == int(suites["synthetic.health"].get("tests", ""))
-    assert len(suites["synthetic.objectives"]) == len(verdict.objectives) == 6
-    assert root.findall(".//failure") == root.findall(".//error") == []
-    assert "pass" in root.get("name", "")
-
-
-def test_junit_marks_missed_objectives_as_failures(tmp_path: Path) -> None:
-    """A missed objective is a failure that says what was asked and what was observed."""
-    run = SyntheticRun.create(tmp_path)
-    verdict = complete(run, slower(planned_samples(run.plan), 10)).verdict()
-    root = ET.fromstring(junit_xml(verdict, "synthetic"))
-    (failure,) = root.findall(".//failure")
-    assert failure.get("message", "").startswith("response_time.p95 < 200 ms: observed ")
-    suite = root.find("./testsuite[@name='synthetic.objectives']")
-    assert suite is not None
-    assert suite.get("failures") == "1"
-    (case,) = [case for case in suite if case.find("failure") is not None]
-    assert case.get("name") == "fast: response_time.p95 < 200 ms"
-    assert case.get("classname") == "loadtest.synthetic.objectives"
-
-
-def test_junit_marks_failed_health_as_errors(tmp_path: Path) -> None:
-    """A run that cannot be believed is an error, with its reason escaped as XML wants it."""
-    run = SyntheticRun.create(tmp_path)
-    run.start()
-    run.folder.event("halt", 1.0, reason="<\"&> 'Ctrl-C'")
-    run.play(planned_samples(run.plan))
-    run.final(0)
-    run.final(1)
-    root = ET.fromstring(junit_xml(run.verdict(), "synthetic"))
-    errors = root.findall(".//error")
-    assert any("<\"&> 'Ctrl-C'" in error.get("message", "") for error in errors)
-    suite = root.find("./testsuite[@name='synthetic.health']")
-    assert suite is not None
-    assert suite.get("errors") == str(len(errors))
-    assert "invalid" in root.get("name", "")
-
-
-def test_junit_survives_what_xml_forbids(tmp_path: Path) -> None:
-    """A control character in a reason (a target's own text) does not make a document that no CI system reads."""
-    run = SyntheticRun.create(tmp_path)
-    run.folder.event("halt", 1.0, reason="bell \x07 and escape \x1b[31m")
-    assert ET.fromstring(junit_xml(run.verdict(), "synthetic")).tag == "testsuites"

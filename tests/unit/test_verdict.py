@@ -262,7 +262,7 @@ def test_report_writes_every_file_of_the_contract(tmp_path: Path) -> None:
     run = complete(run_of(tmp_path))
     write_report(run.folder)
     names = {path.name for path in run.folder.path.iterdir()}
-    derived = {"ledger.json", "summary.json", "verdict.json", "report.html", "junit.xml", "hdr", "logs"}
+    derived = {"ledger.json", "summary.json", "verdict.json", "report.html", "report.md", "junit.xml", "hdr", "logs"}
     assert derived | {"manifest.json", "windows.jsonl", "events.jsonl"} <= names
     assert not [name for name in names if name.startswith(".")]
     for name in ("ledger.json", "summary.json", "verdict.json"):

@@ -1,0 +1,68 @@
+"""Objectives as a reader wants them: the missed ones first, each with its limit, its value and how far apart the two are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from loadtests.objectives.evaluate import Result
+from loadtests.objectives.grammar import Objective
+from loadtests.report.evidence import Evidence
+from loadtests.report.verdict import Verdict
+from loadtests.units import significant
+
+
+@dataclass(frozen=True)
+class Row:
+    """One objective beside its result."""
+
+    result: Result
+    metric: str
+    """What is asked about, such as `response_time(list_tasks).p95`."""
+    limit: str
+    """Comparison and limit, such as `< 200 ms`."""
+    margin: float | None
+    """Room left, in shares of the limit; below zero it is missed by as much. None without data, or where the limit is zero."""
+
+    @property
+    def margin_text(self) -> str:
+        """The margin for people, with its sign."""
+        if self.margin is None:
+            return "n/a"
+        sign = "+" if self.margin > 0 else "\u2212" if self.margin < 0 else ""
+        return f"{sign}{significant(abs(self.margin) * 100)} %"
+
+    @property
+    def bar(self) -> float | None:
+        """The observed value on a bar that ends at twice the limit: 0 to 1, the limit at 0.5. None without data."""
+        observed, limit = self.result.observed, self.result.limit
+        return None if observed is None or limit <= 0 else min(max(observed / limit / 2, 0.0), 1.0)
+
+
+def rows(evidence: Evidence, verdict: Verdict) -> list[Row]:
+    """A row for each objective: those that were missed, then the others, otherwise as the scenario has them."""
+    parsed = evidence.plan.parsed_objectives
+    found = [_row(parsed[result.name], result) for result in verdict.objectives]
+    return sorted(found, key=lambda row: row.result.status != "fail")
+
+
+def margin(objective: Objective, observed: float | None) -> float | None:
+    """Distance of the observed value from the limit in shares of the limit, positive on the side that meets it."""
+    limit = objective.threshold
+    if observed is None or limit == 0:
+        return None
+    room = limit - observed if objective.comparison.startswith("<") else observed - limit
+    return room / abs(limit)
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    """Why the verdict is not `pass`: the health checks that failed, or else the objectives that were missed."""
+    return [*_failed(verdict.health)] if verdict.word == "invalid" else [*_failed(verdict.objectives)]
+
+
+def _failed(results: Iterable[Result]) -> Iterable[str]:
+    return (f"{one.name}: {one.observed_text} (asked: {one.objective})" for one in results if one.status == "fail")
+
+
+def _row(objective: Objective, result: Result) -> Row:
+    metric, _, _ = str(objective).partition(f" {objective.comparison} ")
+    limit = f"{objective.comparison} {objective.format_value(objective.threshold)}"
+    return Row(result, metric, limit, margin(objective, result.observed))
