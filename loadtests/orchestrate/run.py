@@ -25,7 +25,8 @@ from loadtests.orchestrate.servers import Source
 from loadtests.orchestrate.watch import Probe, ProbeWatch
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
-from loadtests.report.terminal import Progress, print_verdict
+from loadtests.report.live import Progress
+from loadtests.report.terminal import print_verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder, create_folder, point_latest
@@ -103,9 +104,10 @@ class Run:
         """Everything up to the judgement, which needs nothing but the folder."""
         scenario = self._plan.scenario
         self._write_manifest(folder, scenario.target.host or "", {})
-        with Progress(self._console, scenario.load.total_s) as progress:
+        with Progress(self._console, self._plan) as progress:
             stack = self._stack(progress)
             host = stack.host or ""
+            progress.target(host)
             self._write_manifest(folder, host, stack.settings)
             preflight.check_token(host, self._plan, stack.secrets.get(settings.JWT_SECRET, ""))
             probes = ProbeWatch(folder, self._probes(stack))
@@ -199,6 +201,8 @@ class Run:
                 if not _started(folder):
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
+                if managed in workers:
+                    progress.halt()
             for record in tail.read():
                 progress.window(Window.from_json(record))
             if time.monotonic() > deadline:
@@ -211,6 +215,7 @@ class Run:
         """The first signal halts the load and drains it; a second one does not wait for the drain."""
         if self._signals > self._told:
             self._told = self._signals
+            progress.halt()
             progress.status("interrupted: draining" if self._told == 1 else "interrupted again: stopping now")
             master.process.send_signal(signal.SIGUSR1 if self._told == 1 else signal.SIGKILL)
 
