@@ -1,6 +1,7 @@
 """`loadtest`: the command line. One place where an error becomes a line and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from loadtests import __version__
+from loadtests import __version__, settings
 from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.embedded import EmbeddedStack
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--stack", choices=["auto", "embedded", "compose", "none"], default="auto")
     run.add_argument("--servers", choices=["wheels", "system"], default="wheels", help="whose PostgreSQL and Redis to start")
     run.add_argument("--api-port", type=int, default=None, help="port of the stack's API (default: 8000 or any free one)")
+    run.add_argument("--metrics-port", default=None, help="port of 127.0.0.1 where Prometheus finds /metrics (default: none)")
     run.add_argument("--out", default="results", help="folder for the run's folder (default: results)")
     run.add_argument("--plain", action="store_true", help="plain lines, as without a terminal")
     run.set_defaults(command=_run)
@@ -107,8 +109,18 @@ def _run(options: argparse.Namespace) -> ExitCode:
     if stack == "embedded" and host is not None:
         raise InputError(f"--stack embedded: the target is {host} already; leave out one of the two")
     console = Console(force_terminal=False if options.plain else None)
-    how = Options(Path(options.out), workers, stack, options.servers, options.api_port)
+    how = Options(Path(options.out), workers, stack, options.servers, options.api_port, _metrics_port(options))
     return Run(plan, how, console).execute()
+
+
+def _metrics_port(options: argparse.Namespace) -> int:
+    """The flag wins over the environment; 0 for none."""
+    source, text = "--metrics-port", options.metrics_port
+    if text is None:
+        source, text = settings.METRICS_PORT, os.environ.get(settings.METRICS_PORT) or "0"
+    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+        raise InputError(f"{source}: must be a port, 1 to 65535, or 0 for none (got {text!r})")
+    return int(text)
 
 
 def _validate(options: argparse.Namespace) -> ExitCode:

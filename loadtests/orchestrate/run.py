@@ -55,6 +55,8 @@ class Options:
     stack: str
     servers: Source
     api_port: int | None = None
+    metrics_port: int = 0
+    """Where the master answers Prometheus; 0 for nowhere."""
 
 
 class Run:
@@ -70,6 +72,7 @@ class Run:
     def execute(self) -> ExitCode:
         """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
         plan = self._plan
+        preflight.check_metrics_port(self._options.metrics_port)
         connections = -(-plan.scenario.load.users // self._options.workers)
         preflight.raise_descriptor_limit(connections, "a worker")
         if self._embedded:
@@ -105,6 +108,7 @@ class Run:
         scenario = self._plan.scenario
         self._write_manifest(folder, scenario.target.host or "", {})
         with Progress(self._console, self._plan) as progress:
+            self._claim_metrics_port(progress)
             stack = self._stack(progress)
             host = stack.host or ""
             progress.target(host)
@@ -129,6 +133,12 @@ class Run:
         options = self._options
         how = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
         write_manifest(folder, self._plan.to_json(), self._plan.hash, {**how, "stack_settings": dict(stack_settings)})
+
+    def _claim_metrics_port(self, progress: Progress) -> None:
+        """Before the stack chooses its ports."""
+        if port := self._options.metrics_port:
+            self._processes.ports.choose(port, required=True)
+            progress.status(f"metrics: http://127.0.0.1:{port}/metrics")
 
     def _stack(self, progress: Progress) -> Stack:
         scenario = self._plan.scenario
@@ -167,6 +177,7 @@ class Run:
         address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
         waiting = ["--expect-workers", str(self._options.workers), "--expect-workers-max-wait", str(CONNECT_WITHIN_S)]
         options = ["--headless", "--only-summary", "--run-folder", str(folder.path)]
+        options += ["--metrics-port", str(self._options.metrics_port)]
         master = self._processes.start("master", [*_locust(), "--master", *address, *waiting, *options], env=env)
         workers = []
         for number in range(1, self._options.workers + 1):
