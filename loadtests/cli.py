@@ -118,7 +118,7 @@ def _metrics_port(options: argparse.Namespace) -> int:
     source, text = "--metrics-port", options.metrics_port
     if text is None:
         source, text = settings.METRICS_PORT, os.environ.get(settings.METRICS_PORT) or "0"
-    if not (text.isascii() and text.isdigit() and int(text) < 2**16):
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 2**16):
         raise InputError(f"{source}: must be a port, 1 to 65535, or 0 for none (got {text!r})")
     return int(text)
 

@@ -22,8 +22,9 @@ from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtests.engine.collector import Collector
-from loadtests.engine.exposition import Exposition, serve
+from loadtests.engine.exposition import Exposition
 from loadtests.engine.reporting import Reporter
+from loadtests.engine.scrape import serve
 from loadtests.engine.users import SimulatedUser
 from loadtests.errors import LoadtestError
 from loadtests.scenario.load import find_scenario, load_plan

@@ -1,15 +1,11 @@
-"""`/metrics` for Prometheus: running sums of the sealed windows, in the text format, served by the master alone.
+"""What Prometheus scrapes: running sums of the sealed windows, in its text format.
 
 Memory grows with the request names and kinds of failure, not with the run. The names are listed in docs/metrics.md.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
-from gevent import pywsgi
-from locust.env import Environment
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -19,18 +15,13 @@ from prometheus_client.core import (
     Metric,
     SummaryMetricFamily,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
-from loadtests.errors import InputError
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Counts, Gauges
 from loadtests.measure.traffic import BOUNDS_MS
 from loadtests.measure.window import Window
 
-log = logging.getLogger(__name__)
-
-PATH = "/metrics"
 TURNS = ("scheduled", "started", "finished", "dropped")
 LATENESS_QUANTILES = (0.5, 0.99, 1.0)
 _BOUNDS_US = [bound * 1000 for bound in BOUNDS_MS]
@@ -161,7 +152,7 @@ class Exposition:
         count, sum_s = self._lateness_count, self._lateness_sum_us / 1e6
         family = SummaryMetricFamily("loadtest_lateness_seconds", documentation, count_value=count, sum_value=sum_s)
         for q in LATENESS_QUANTILES if self._lateness.count else ():
-            family.add_sample(family.name, {"quantile": f"{q:g}"}, self._lateness.quantile(q) / 1e6)
+            family.add_sample(family.name, {"quantile": str(q)}, self._lateness.quantile(q) / 1e6)
         return family
 
 
@@ -170,32 +161,3 @@ def _counter(name: str, documentation: str, labels: Sequence[str], samples: Iter
     for values, count in samples:
         family.add_metric(values, count)
     return family
-
-
-def serve(exposition: Exposition, environment: Environment, port: int) -> None:
-    """Answer under `/metrics` of Locust's web UI, if it has one, and on a port of 127.0.0.1, if one is given.
-
-    Raises InputError when the port is taken.
-    """
-    if environment.web_ui is not None and environment.web_ui.app is not None:
-        login: Callable[[Callable[[], Any]], Callable[[], Any]] = environment.web_ui.auth_required_if_enabled
-        view = login(lambda: (exposition.text(), {"Content-Type": CONTENT_TYPE}))
-        environment.web_ui.app.add_url_rule(PATH, "metrics", view)
-    if port:
-        server = pywsgi.WSGIServer(("127.0.0.1", port), _application(exposition), log=None, error_log=log)
-        try:
-            server.start()
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"--metrics-port {port}: cannot be listened on: {reason}; give another one") from error
-
-
-def _application(exposition: Exposition) -> Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]:
-    """A WSGI application that knows one path."""
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        known = environ["PATH_INFO"] == PATH
-        start_response("200 OK" if known else "404 Not Found", [("Content-Type", CONTENT_TYPE)])
-        return [exposition.text() if known else b"only /metrics is here\n"]
-
-    return answer
