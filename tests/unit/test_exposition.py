@@ -126,7 +126,7 @@ def test_the_page_lists_every_metric() -> None:
     text = exposed([window(0, {"a": series(1, failures={"timeout": 1})})]).text().decode()
     exposed_names = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
     page = (ROOT / "docs" / "metrics.md").read_text().split("## Prometheus")[1]
-    rows = dict(re.findall(r"^\| `(loadtest_\w+)` \| [^|]+ \| ([^|]*) \|", page, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(loadtest_\w+)` \| [^|]+ \|([^|]*)\|", page, re.MULTILINE))
     assert set(rows) == exposed_names
     for name, labels in rows.items():
         listed = set(re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", labels)))
