@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from loadtests import __version__
+from loadtests import __version__, settings
 from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.embedded import EmbeddedStack
@@ -25,7 +25,7 @@ from loadtests.report.verdict import judge
 from loadtests.report.write import write_report
 from loadtests.scenario.load import find_scenario, load_plan
 from loadtests.scenario.plan import Plan
-from loadtests.settings import INFLUX_URL, overrides
+from loadtests.settings import overrides
 from loadtests.sinks.address import address_of
 from loadtests.store.folder import open_folder
 from loadtests.store.records import read_json
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--stack", choices=["auto", "embedded", "compose", "none"], default="auto")
     run.add_argument("--servers", choices=["wheels", "system"], default="wheels", help="whose PostgreSQL and Redis to start")
     run.add_argument("--api-port", type=int, default=None, help="port of the stack's API (default: 8000 or any free one)")
+    run.add_argument("--metrics-port", default=None, help="port of 127.0.0.1 where Prometheus finds /metrics (default: none)")
     run.add_argument("--out", default="results", help="folder for the run's folder (default: results)")
     _influx_options(run)
     run.add_argument("--plain", action="store_true", help="plain lines, as without a terminal")
@@ -126,8 +127,19 @@ def _run(options: argparse.Namespace) -> ExitCode:
         raise InputError(f"--stack embedded: the target is {host} already; leave out one of the two")
     console = Console(force_terminal=False if options.plain else None)
     influx = address_of(options.influx, options.influx_database, os.environ)
-    how = Options(Path(options.out), workers, stack, options.servers, options.api_port, influx)
+    ports = (options.api_port, _metrics_port(options))
+    how = Options(Path(options.out), workers, stack, options.servers, *ports, influx)
     return Run(plan, how, console).execute()
+
+
+def _metrics_port(options: argparse.Namespace) -> int:
+    """The flag wins over the environment; 0 for none."""
+    source, text = "--metrics-port", options.metrics_port
+    if text is None:
+        source, text = settings.METRICS_PORT, os.environ.get(settings.METRICS_PORT) or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 2**16):
+        raise InputError(f"{source}: must be a port, 1 to 65535, or 0 for none (got {text!r})")
+    return int(text)
 
 
 def _validate(options: argparse.Namespace) -> ExitCode:
@@ -182,7 +194,7 @@ def _verdict(options: argparse.Namespace) -> ExitCode:
 def _upload(options: argparse.Namespace) -> ExitCode:
     address = address_of(options.influx, options.influx_database, os.environ)
     if address is None:
-        raise InputError(f"upload: no InfluxDB is named; give --influx URL, or set {INFLUX_URL}")
+        raise InputError(f"upload: no InfluxDB is named; give --influx URL, or set {settings.INFLUX_URL}")
     try:
         within_s = parse_duration(options.within)
     except ValueError as error:

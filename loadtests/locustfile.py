@@ -22,12 +22,14 @@ from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from loadtests.engine.collector import Collector
+from loadtests.engine.exposition import Exposition
 from loadtests.engine.reporting import Reporter
+from loadtests.engine.scrape import serve
 from loadtests.engine.users import SimulatedUser
 from loadtests.errors import LoadtestError
 from loadtests.scenario.load import find_scenario, load_plan
 from loadtests.scenario.plan import Plan
-from loadtests.settings import overrides
+from loadtests.settings import METRICS_PORT, overrides
 from loadtests.store.folder import RunFolder, create_folder, open_folder
 from loadtests.store.manifest import read_manifest, write_manifest
 
@@ -48,6 +50,9 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Options of the harness."""
     group = parser.add_argument_group("Harness")
     group.add_argument("--scenario", default="smoke", env_var="LOADTEST_SCENARIO", help="name or path of a scenario")
+    group.add_argument(
+        "--metrics-port", type=int, default=0, env_var=METRICS_PORT, help="port of 127.0.0.1 for Prometheus (default: none)"
+    )
     group.add_argument("--run-folder", default="", help="folder made by `loadtest run`, whose plan is carried out")
 
 
@@ -78,6 +83,8 @@ class _Run:
         options.num_users = plan.scenario.load.users
         options.spawn_rate = float(plan.scenario.load.users)
         environment.host = host
+        self._exposition = Exposition()
+        serve(self._exposition, environment, options.metrics_port)
         # Locust's own stop waits as long as our drain does.
         environment.stop_timeout = plan.scenario.load.drain
         for kind in Collector.KINDS:
@@ -109,7 +116,8 @@ class _Run:
             workers = 1 if isinstance(self._runner, LocalRunner) else self._runner.worker_count
             write_manifest(folder, plan.to_json(), plan.hash, {"workers": workers, "stack": "none", "host": host})
             print(f"run: {folder.path} (afterwards: loadtest verdict {folder.path})", file=sys.stderr)
-        self._collector = Collector(self._environment, self._runner, plan, host, folder)
+        self._exposition.begin(folder.path.name, plan.scenario.name)
+        self._collector = Collector(self._environment, self._runner, plan, host, folder, self._exposition.add)
         self._collector.begin()
         if self._halted_early is not None:
             self._halt(self._halted_early)

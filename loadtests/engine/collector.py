@@ -53,10 +53,18 @@ class Collector:
     """Messages that `receive` takes."""
 
     def __init__(
-        self, environment: Environment, runner: MasterRunner | LocalRunner, plan: Plan, host: str, folder: RunFolder
+        self,
+        environment: Environment,
+        runner: MasterRunner | LocalRunner,
+        plan: Plan,
+        host: str,
+        folder: RunFolder,
+        sealed: Callable[[Window], None] = lambda _: None,
     ) -> None:
         self._environment, self._runner = environment, runner
         self._plan, self._host, self._folder = plan, host, folder
+        self._sealed = sealed
+        """Told of each window that has been written."""
         self._windows = WindowWriter(folder.file("windows.jsonl"))
         self._accepted = LineWriter(folder.file("accepted.jsonl"))
         self._members = {node: Member(index, node) for index, node in enumerate(nodes_in_order(runner))}
@@ -135,6 +143,8 @@ class Collector:
 
     def _write(self, windows: list[Window]) -> None:
         self._windows.append(*windows)
+        for window in windows:
+            self._sealed(window)
 
     # The course of the run.
 

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from loadtests import settings
 from loadtests.errors import InputError, NotReadyError
+from loadtests.orchestrate.processes import port_is_free
 from loadtests.scenario.plan import Plan
 from loadtests.traffic import tokens
 
@@ -47,6 +48,12 @@ def check_dsn(env: dict[str, str]) -> None:
         raise InputError(
             f"{settings.DSN}: not an address of PostgreSQL (write postgresql://user:password@host:port/database)"
         ) from None
+
+
+def check_metrics_port(port: int) -> None:
+    """The master will be able to listen there; 0 asks for nothing."""
+    if port and not port_is_free(port):
+        raise InputError(f"--metrics-port {port}: is taken, or this user may not listen there; give another one")
 
 
 def check_host(host: str, plan: Plan) -> None:

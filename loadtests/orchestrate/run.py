@@ -25,7 +25,8 @@ from loadtests.orchestrate.servers import Source
 from loadtests.orchestrate.watch import Probe, ProbeWatch
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
-from loadtests.report.terminal import Progress, print_verdict
+from loadtests.report.live import Progress
+from loadtests.report.terminal import print_verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
 from loadtests.sinks.address import Address
@@ -55,6 +56,8 @@ class Options:
     stack: str
     servers: Source
     api_port: int | None = None
+    metrics_port: int = 0
+    """Where the master answers Prometheus; 0 for nowhere."""
     influx: Address | None = None
     """Where metrics go while the run runs."""
 
@@ -73,6 +76,7 @@ class Run:
     def execute(self) -> ExitCode:
         """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
         plan = self._plan
+        preflight.check_metrics_port(self._options.metrics_port)
         connections = -(-plan.scenario.load.users // self._options.workers)
         preflight.raise_descriptor_limit(connections, "a worker")
         if self._embedded:
@@ -94,6 +98,9 @@ class Run:
         print_verdict(self._console, verdict, summary, _shown(folder.path))
         return ExitCode.INTERRUPTED if self._signals else verdict.exit_code
 
+    def _waiting(self) -> int | None:
+        return self._uploader.waiting() if self._uploader else None
+
     @contextmanager
     def _handled_signals(self) -> Iterator[None]:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -112,9 +119,11 @@ class Run:
         """Everything up to the judgement, which needs nothing but the folder."""
         scenario = self._plan.scenario
         self._write_manifest(folder, scenario.target.host or "", {})
-        with Progress(self._console, scenario.load.total_s) as progress:
+        with Progress(self._console, self._plan, self._waiting) as progress:
+            self._claim_metrics_port(progress)
             stack = self._stack(progress)
             host = stack.host or ""
+            progress.target(host)
             self._write_manifest(folder, host, stack.settings)
             preflight.check_token(host, self._plan, stack.secrets.get(settings.JWT_SECRET, ""))
             probes = ProbeWatch(folder, self._probes(stack))
@@ -140,6 +149,12 @@ class Run:
         if options.influx is not None:
             how["metrics"] = options.influx.name
         write_manifest(folder, self._plan.to_json(), self._plan.hash, {**how, "stack_settings": dict(stack_settings)})
+
+    def _claim_metrics_port(self, progress: Progress) -> None:
+        """Before the stack chooses its ports."""
+        if port := self._options.metrics_port:
+            self._processes.ports.choose(port, required=True)
+            progress.status(f"metrics: http://127.0.0.1:{port}/metrics")
 
     def _stack(self, progress: Progress) -> Stack:
         scenario = self._plan.scenario
@@ -178,6 +193,7 @@ class Run:
         address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
         waiting = ["--expect-workers", str(self._options.workers), "--expect-workers-max-wait", str(CONNECT_WITHIN_S)]
         options = ["--headless", "--only-summary", "--run-folder", str(folder.path)]
+        options += ["--metrics-port", str(self._options.metrics_port)]
         master = self._processes.start("master", [*_locust(), "--master", *address, *waiting, *options], env=env)
         workers = []
         for number in range(1, self._options.workers + 1):
@@ -213,6 +229,8 @@ class Run:
                 if not _started(folder) and managed.name != upload.NAME:
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
+                if managed in workers:
+                    progress.halt()
             for record in tail.read():
                 progress.window(Window.from_json(record))
             if time.monotonic() > deadline:
@@ -225,6 +243,7 @@ class Run:
         """The first signal halts the load and drains it; a second one does not wait for the drain."""
         if self._signals > self._told:
             self._told = self._signals
+            progress.halt()
             progress.status("interrupted: draining" if self._told == 1 else "interrupted again: stopping now")
             master.process.send_signal(signal.SIGUSR1 if self._told == 1 else signal.SIGKILL)
 

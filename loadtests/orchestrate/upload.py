@@ -47,6 +47,7 @@ class Uploader:
     def __init__(self, processes: ProcessManager, folder: RunFolder, address: Address) -> None:
         self._processes, self._folder, self._address = processes, folder, address
         self._managed: Managed | None = None
+        self._tail, self._windows = LineTail(folder.file("windows.jsonl")), 0
 
     def start(self, env: Mapping[str, str]) -> None:
         """Begin. Raises NotReadyError when Python cannot be executed."""
@@ -55,10 +56,11 @@ class Uploader:
         within = ["--within", f"{LAST_CALL_S:g}s"]
         self._managed = self._processes.start(NAME, ["nice", "-n", "10", *command, *within], env=env, grace_s=1.0)
 
-    def waiting(self, windows: int) -> int:
-        """Of so many windows, those that are not delivered."""
-        progress = read_progress(self._folder, self._address.name)
-        return windows if progress is None else max(0, windows - progress.files["windows"].records)
+    def waiting(self) -> int:
+        """Windows that are written and not delivered."""
+        self._windows += len(self._tail.lines())
+        progress = read_progress(self._folder, self._address.name) or Progress()
+        return max(0, self._windows - progress.files["windows"].records)
 
     def finish(self, hurry: bool) -> str:
         """Wait for the last of it, not for long, or not at all; what was delivered and what was not, in words."""

@@ -1,6 +1,5 @@
 """Everything that a run's folder says, in the shape in which it is judged. Reads files only."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -84,8 +83,7 @@ class Evidence:
     @property
     def steady_s(self) -> tuple[int, int]:
         """First second of the steady part and the one after its last; whole seconds, as windows are."""
-        first, last = math.ceil(self.plan.steady_from_s), math.floor(self.end_s)
-        return (first, last) if first < last else (0, max(1, math.ceil(self.end_s)))
+        return self.plan.steady_seconds(self.end_s)
 
     @cached_property
     def steady_ok(self) -> dict[str | None, int]:

@@ -1,6 +1,7 @@
 """A plan: a scenario after validation and overrides, frozen, complete and hashable. Nothing is decided after it."""
 
 import json
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -50,6 +51,14 @@ class Plan(BaseModel):
     def steady_from_s(self) -> float:
         """When the load is at its full rate, in seconds after its start."""
         return self.scenario.load.ramp_up
+
+    def steady_seconds(self, end_s: float) -> tuple[int, int]:
+        """First second of the steady part of a load that ends at `end_s`, and the one after its last.
+
+        Whole seconds, as windows are; the whole load when it has no steady second.
+        """
+        first, last = math.ceil(self.steady_from_s), math.floor(end_s)
+        return (first, last) if first < last else (0, max(1, math.ceil(end_s)))
 
     @property
     def offered_rate(self) -> float | None:

@@ -28,6 +28,8 @@ NOBODY_THERE = "http://127.0.0.1:9"
         (("phase5", "--host", "http://127.0.0.1:abc"), "--host: the port must be a number from 0 to 65535"),
         (("phase5", "--host", "http://me:secret@127.0.0.1"), "--host: string should match pattern"),
         (("phase5", "--workers", "0"), "--workers: must be at least 1 (got 0)"),
+        (("phase5", "--metrics-port", "many"), "--metrics-port: must be a port, 1 to 65535, or 0 for none (got 'many')"),
+        (("phase5", "--metrics-port", "65536"), "--metrics-port: must be a port, 1 to 65535, or 0 for none (got '65536')"),
         (("phase5", "--stack", "none"), "--stack none: give --host, or target.host in the scenario"),
         (("phase5", "--stack", "embedded", "--host", NOBODY_THERE), "--stack embedded: the target is"),
         (("phase5", "--host", NOBODY_THERE), "the scenario mints tokens: set LOADTEST_JWT_SECRET"),

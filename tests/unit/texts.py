@@ -52,3 +52,13 @@ def changed(old: str, new: str, text: str = BASE) -> str:
     """`text` with its only `old` replaced."""
     assert text.count(old) == 1, f"{old!r} must occur once"
     return text.replace(old, new)
+
+
+RAMPED = changed('duration = "10s"', 'duration = "20s"\nramp_up = "5s"')
+"""A load of twenty seconds, of which five are a ramp."""
+
+
+def asking(*objectives: str, text: str = RAMPED) -> str:
+    """A scenario that asks for these."""
+    lines = "".join(f"o{number} = '{objective}'\n" for number, objective in enumerate(objectives))
+    return changed('fast = "response_time.p95 < 200ms"\n', lines, text)
