@@ -1,6 +1,7 @@
 """`loadtest`: the command line. One place where an error becomes a line and an exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from loadtests import __version__
 from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
+from loadtests.orchestrate.dashboards import provision
 from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.processes import ProcessManager
@@ -68,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     verdict = commands.add_parser("verdict", help="judge a run again, from its files")
     verdict.add_argument("folder", type=Path)
     verdict.set_defaults(command=_verdict)
+
+    dashboards = commands.add_parser("dashboards", help="put folder, datasource and dashboards into Grafana")
+    dashboards.add_argument("--grafana", required=True, metavar="URL", help="e.g. http://127.0.0.1:3000")
+    dashboards.add_argument("--influx", default=None, metavar="URL", help="InfluxDB as Grafana reaches it (default: as it is)")
+    dashboards.add_argument("--influx-database", default=None, metavar="NAME", help="its database (default: loadtest)")
+    dashboards.set_defaults(command=_dashboards)
 
     servers = commands.add_parser("servers", help="start the stack's servers and run a command with its settings")
     servers.add_argument("--servers", choices=["wheels", "system"], default="wheels")
@@ -158,6 +166,12 @@ def _verdict(options: argparse.Namespace) -> ExitCode:
             print(f"loadtest: {stored} says something else than the run's files", file=sys.stderr)
     print_verdict(Console(), verdict, summary, str(options.folder))
     return verdict.exit_code
+
+
+def _dashboards(options: argparse.Namespace) -> ExitCode:
+    for line in provision(options.grafana, os.environ, options.influx, options.influx_database):
+        print(line)
+    return ExitCode.PASS
 
 
 def _servers(options: argparse.Namespace) -> int:

@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 ENV_PREFIX = "LOADTEST_"
 
 # Names shared by the processes of a run. Secrets travel in the environment only: never in a file, a message or a log.
+GRAFANA_TOKEN = "LOADTEST_GRAFANA_TOKEN"  # noqa: S105  # a name, no secret
+GRAFANA_USER = "LOADTEST_GRAFANA_USER"
+GRAFANA_PASSWORD = "LOADTEST_GRAFANA_PASSWORD"  # noqa: S105  # a name, no secret
 JWT_SECRET = "LOADTEST_JWT_SECRET"  # noqa: S105  # a name, no secret
 DSN = "LOADTEST_DSN"
 STATE_DIR = "LOADTEST_STATE_DIR"
+INFLUX_URL = "LOADTEST_INFLUX_URL"
+INFLUX_DATABASE = "LOADTEST_INFLUX_DATABASE"
+INFLUX_ORG = "LOADTEST_INFLUX_ORG"
+INFLUX_API = "LOADTEST_INFLUX_API"
+INFLUX_USER = "LOADTEST_INFLUX_USER"
+INFLUX_PASSWORD = "LOADTEST_INFLUX_PASSWORD"  # noqa: S105  # a name, no secret
+INFLUX_TOKEN = "LOADTEST_INFLUX_TOKEN"  # noqa: S105  # a name, no secret
 
 
 @dataclass(frozen=True)
