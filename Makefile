@@ -8,6 +8,7 @@ SCENARIO = phase5
 DURATION =
 WORKERS =
 HOST =
+GRAFANA =
 STACK = auto
 SEED =
 OUT = results
@@ -22,7 +23,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs bench bench-stack bench-metrics bench-db lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -64,6 +65,10 @@ setup-dev: .venv/.dev backend/.venv/.dev ## the same, with what checks and tests
 
 docs: setup ## write docs/scenarios.md from the schema
 	@.venv/bin/python scripts/scenario_reference.py
+
+dashboards: setup ## write dashboards/json, and put it into the Grafana at GRAFANA=http://... (with INFLUX= as it sees it)
+	@.venv/bin/python -m dashboards
+	@$(if $(GRAFANA),$(RUN) dashboards --grafana "$(GRAFANA)" $(if $(INFLUX),--influx "$(INFLUX)"))
 
 bench: setup ## the generator against its peers, 20 minutes (QUICK=1: under five); writes benchmarks/README.md
 	@sh scripts/install_packages.sh nginx:nginx-light wrk:wrk hey:hey ab:apache2-utils

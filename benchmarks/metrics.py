@@ -1,7 +1,7 @@
 """`make bench-metrics`: what the sink takes of the generator's throughput, flat out, with a real InfluxDB.
 
-Runs with and without it alternate, and neighbours are compared: a slow minute of the machine meets both. The generator has core 1;
-target, master, sink and InfluxDB have core 0. Writes results/metrics.json.
+Runs with and without it alternate, and neighbours are compared: a slow minute of the machine meets both. The generator has
+core 1; target, master, sink and InfluxDB have core 0. Writes results/metrics.json.
 """
 
 import argparse

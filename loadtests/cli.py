@@ -12,6 +12,7 @@ from rich.console import Console
 from loadtests import __version__, settings
 from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
+from loadtests.orchestrate.dashboards import provision
 from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.processes import ProcessManager
@@ -75,13 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     verdict.add_argument("folder", type=Path)
     verdict.set_defaults(command=_verdict)
 
-    upload = commands.add_parser("upload", help="deliver a run's metrics to InfluxDB, or what of them is not there yet")
-    upload.add_argument("folder", type=Path)
-    _influx_options(upload)
-    upload.add_argument("--follow", action="store_true", help="a run that is still being written, to its end")
-    upload.add_argument("--within", default="60s", help="how long a server in trouble is waited for at the end (default: 60s)")
-    upload.add_argument("--again", action="store_true", help="everything once more; points that are there stay the same")
-    upload.set_defaults(command=_upload)
+    _metrics_commands(commands)
 
     servers = commands.add_parser("servers", help="start the stack's servers and run a command with its settings")
     servers.add_argument("--servers", choices=["wheels", "system"], default="wheels")
@@ -90,6 +85,22 @@ def _parser() -> argparse.ArgumentParser:
     servers.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
     servers.set_defaults(command=_servers)
     return parser
+
+
+def _metrics_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    upload = commands.add_parser("upload", help="deliver a run's metrics to InfluxDB, or what of them is not there yet")
+    upload.add_argument("folder", type=Path)
+    _influx_options(upload)
+    upload.add_argument("--follow", action="store_true", help="a run that is still being written, to its end")
+    upload.add_argument("--within", default="60s", help="how long a server in trouble is waited for at the end (default: 60s)")
+    upload.add_argument("--again", action="store_true", help="everything once more; points that are there stay the same")
+    upload.set_defaults(command=_upload)
+
+    dashboards = commands.add_parser("dashboards", help="put folder, datasource and dashboards into Grafana")
+    dashboards.add_argument("--grafana", required=True, metavar="URL", help="e.g. http://127.0.0.1:3000")
+    dashboards.add_argument("--influx", default=None, metavar="URL", help="InfluxDB as Grafana reaches it (default: as it is)")
+    dashboards.add_argument("--influx-database", default=None, metavar="NAME", help="its database (default: loadtest)")
+    dashboards.set_defaults(command=_dashboards)
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
@@ -200,6 +211,12 @@ def _upload(options: argparse.Namespace) -> ExitCode:
     except ValueError as error:
         raise InputError(f"--within: {error}") from None
     print(upload(open_folder(options.folder), address, options.follow, within_s, options.again))
+    return ExitCode.PASS
+
+
+def _dashboards(options: argparse.Namespace) -> ExitCode:
+    for line in provision(options.grafana, os.environ, options.influx, options.influx_database):
+        print(line)
     return ExitCode.PASS
 
 

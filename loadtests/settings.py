@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 ENV_PREFIX = "LOADTEST_"
 
 # Names shared by the processes of a run. Secrets travel in the environment only: never in a file, a message or a log.
+GRAFANA_TOKEN = "LOADTEST_GRAFANA_TOKEN"  # noqa: S105  # a name, no secret
+GRAFANA_USER = "LOADTEST_GRAFANA_USER"
+GRAFANA_PASSWORD = "LOADTEST_GRAFANA_PASSWORD"  # noqa: S105  # a name, no secret
 JWT_SECRET = "LOADTEST_JWT_SECRET"  # noqa: S105  # a name, no secret
 DSN = "LOADTEST_DSN"
 STATE_DIR = "LOADTEST_STATE_DIR"
