@@ -136,7 +136,9 @@ class Row:
 
 def contract_table() -> dict[str, Row]:
     """Tags and fields (as patterns) by measurement."""
-    rows = re.findall(r"^\| `(loadtest_\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$", CONTRACT.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(loadtest_\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$", CONTRACT.read_text().partition("## Prometheus")[0], re.MULTILINE
+    )
     return {measurement: Row(tags, fields) for measurement, tags, fields in rows}
 
 
