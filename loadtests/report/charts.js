@@ -125,7 +125,7 @@ function caption(spec) {
     words.className = limit.status;
     words.textContent = limit.observed;
     const high = Math.max(...spec.series[0].y);
-    made.append(words, ` · asked ${limit.asked}${isNear(spec, high)(limit) ? "" : ", above this chart"} `);
+    made.append(words, ` · asked ${limit.asked}${isNear(spec, high)(limit) ? "" : " ↑"} `);
   }
   return made;
 }

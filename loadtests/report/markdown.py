@@ -13,8 +13,8 @@ MOST_LINES = 60
 MOST_ROWS = 30
 MOST_NOTES = 8
 LONGEST_TEXT = 300
-_ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=\S)|(?<![^\W_])_|_(?![^\W_])")
-"""What Markdown might read as markup; an underscore within a word and a `<` before a space are none."""
+_ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown might read as markup; an underscore within a word and a `<` before a space or a `=` are none."""
 
 
 def markdown_report(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ function section(name, note, specs) {
 
 const kinds = Object.entries(data.failures).map(([label, y], i) => ({ label, y, color: `--k${i}` }));
 const lone = (label, y) => [{ label, y, color: "--p95" }];
+const far = " A limit marked ↑ lies above its chart.";
 const point = data.step_s > 1 ? `One point is ${data.step_s} s, its histograms merged. ` : "";
 
 section("Rate and latency", `${point}Limits hold for the whole run, not for every second.`, [
@@ -48,9 +49,9 @@ section("Users", `At the end of each second${point && ", the most in a point"}.`
     { label: "connections", y: columns.sockets, color: "--service", dash: [5, 4] }] },
   { size: "half", title: "Requests in flight", unit: "count", series: lone("in flight", columns.in_flight) },
 ]);
-section("Server", "What the probes saw, once a second; a gap is a round without an answer.", data.probes.map((probe) => ({
+section("Server", `What the probes saw, once a second; a gap is a round without an answer.${far}`, data.probes.map((probe) => ({
   size: "small", title: probe.name, unit: probe.unit, xs: probe.t, limits: probe.limits, series: lone(probe.name, probe.v) })));
-section("Generator", "Whether the load came as planned; above these limits the run is invalid.", [
+section("Generator", `Whether the load came as planned; above these limits the run is invalid.${far}`, [
   { size: "small", title: "Lateness p99", unit: "ms", limits: limits.lateness, series: lone("p99", columns.lateness_p99) },
   { size: "small", title: "Event loop's lag", unit: "ms", limits: limits.loop_lag, series: lone("lag", columns.loop_lag) },
   { size: "small", title: "CPU of the busiest worker", unit: "ratio", limits: limits.cpu, series: lone("cpu", columns.cpu) },

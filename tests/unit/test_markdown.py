@@ -87,6 +87,7 @@ def test_longest_report_fits_a_comment(tmp_path: Path) -> None:
     ("text", "shown"),
     [
         ("response_p95 < 200 ms", "response_p95 < 200 ms"),
+        ("lateness.p99 <= 50 ms", "lateness.p99 <= 50 ms"),
         ("a|b", r"a\|b"),
         ("*bold* _em_ `code` ~~no~~", r"\*bold\* \_em\_ \`code\` \~\~no\~\~"),
         ("<img src=x> [link](there) &amp;", r"\<img src=x> \[link\](there) &amp;amp;"),
