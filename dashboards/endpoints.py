@@ -2,7 +2,7 @@
 
 from dashboards.limits import AVAILABILITY, P95_MS, P99_MS
 from dashboards.page import Page, endpoint, run, scenario
-from dashboards.panels import BARS, STACKED, Json, at_least, at_most, column, graph, heatmap, row, table
+from dashboards.panels import BARS, STACKED, Json, at_least, at_most, column, graph, heatmap, row, table, without
 from dashboards.queries import (
     ENDPOINT,
     ONE_NAME,
@@ -46,13 +46,13 @@ def _totals() -> list[Json]:
             [rows(select(shown, "loadtest_requests", RUN, ENDPOINT, TIME, by="name"))],
             "short",
             columns=[
-                column("Time", custom__hidden=True),
                 column("failed", unit="percentunit", decimals=3, **_colored(1 - AVAILABILITY)),
                 column(f"within {P95_MS} ms", unit="percentunit", decimals=2, **_colored(0.95, least=True)),
                 column(f"within {P99_MS} ms", unit="percentunit", decimals=2, **_colored(0.99, least=True)),
                 column("mean", unit="µs"),
                 column("received", unit="decbytes"),
             ],
+            transformations=[without("Time")],
             sort=("requests", True),
         ),
         table(
@@ -64,13 +64,13 @@ def _totals() -> list[Json]:
             [rows(ended)],
             "ms",
             columns=[
-                column("Time", custom__hidden=True),
                 column("requests", unit="short"),
                 column("failures", unit="short"),
                 column("rate", unit="reqps"),
                 column("p95", **_colored(P95_MS)),
                 column("p99", **_colored(P99_MS)),
             ],
+            transformations=[without("Time")],
             sort=("requests", True),
         ),
     ]

@@ -2,7 +2,22 @@
 
 from dashboards.limits import LATENESS_MS, LOOP_LAG_MS, OFFERED, WORKER_CPU, WORKER_MEMORY_BYTES
 from dashboards.page import Page, run, scenario
-from dashboards.panels import PASSED, Json, Steps, at_least, at_most, column, fields, graph, ordered, row, stat, table, words
+from dashboards.panels import (
+    PASSED,
+    Json,
+    Steps,
+    at_least,
+    at_most,
+    column,
+    fields,
+    graph,
+    ordered,
+    row,
+    stat,
+    table,
+    without,
+    words,
+)
 from dashboards.queries import RUN, TIME, rows, select, series
 
 
@@ -149,11 +164,10 @@ def _checks() -> Json:
         [rows(query)],
         "none",
         columns=[
-            column("Time", custom__hidden=True),
             column("passed", mappings=[words(PASSED)], custom__cellOptions={"type": "color-text"}),
             column("asked", custom__width=420),
             column("observed_text", displayName="observed"),
         ],
-        transformations=[ordered("objective", "passed", "asked", "observed_text")],
+        transformations=[without("Time"), ordered("objective", "passed", "asked", "observed_text")],
         size=(24, 11),
     )

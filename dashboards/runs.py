@@ -17,6 +17,7 @@ from dashboards.panels import (
     ordered,
     stat,
     table,
+    without,
     words,
 )
 from dashboards.queries import BELIEVED, RUN, SCENARIO, TIME, rows, select, series
@@ -26,6 +27,8 @@ LIVE = "/d/loadtest-live?var-run=${__data.fields.run_id}&from=${__data.fields.Ti
 OTHER = "/d/loadtest-compare?var-run_a=${run}&var-run_b=${__data.fields.run_id}"
 # A run is drained after its load, and its tasks are followed.
 AFTER_MS = 60_000
+# Links need the column, readers do not. The second is the first's name since Grafana 12.2.
+HIDDEN = {"custom__hidden": True, "custom__hideFrom__viz": True}
 
 
 def page() -> Page:
@@ -82,8 +85,7 @@ def _runs() -> Json:
         "ms",
         columns=[
             column("run_id", links=links, custom__width=300),
-            column("end", custom__hidden=True, unit="dateTimeAsIso"),
-            column("length", custom__hidden=True),
+            column("end", **HIDDEN),
             column("verdict", mappings=[_colors()], custom__cellOptions={"type": "color-text"}),
             column("users", unit="short"),
             column("requests", unit="short"),
@@ -92,7 +94,7 @@ def _runs() -> Json:
             column("failed", unit="percentunit", decimals=3),
             column("duration", unit="s"),
         ],
-        transformations=[calculated("end", "Time", "+", "length")],
+        transformations=[calculated("end", "Time", "+", "length"), without("length")],
         size=(24, 10),
         sort=("Time", True),
     )
@@ -114,12 +116,14 @@ def _objectives() -> Json:
         [rows(select(columns, "loadtest_objective", RUN))],
         "none",
         columns=[
-            column("Time", custom__hidden=True),
             column("passed", mappings=[words(PASSED)], custom__cellOptions={"type": "color-text"}),
             column("asked", custom__width=340),
             column("observed_text", displayName="observed (text)", custom__width=260),
         ],
-        transformations=[ordered("kind", "objective", "passed", "asked", "observed_text", "observed", "limit")],
+        transformations=[
+            without("Time"),
+            ordered("kind", "objective", "passed", "asked", "observed_text", "observed", "limit"),
+        ],
         size=(24, 12),
         sort=("kind", True),
     )
