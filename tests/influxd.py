@@ -6,9 +6,10 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,18 @@ class Influxd:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def query(self, text: str, database: str = "loadtest") -> list[dict[str, Any]]:
-        """The series of one statement; times in nanoseconds."""
-        parameters = urllib.parse.urlencode({"db": database, "q": text, "epoch": "ns"})
-        with urllib.request.urlopen(f"{self.url}/query?{parameters}", timeout=30) as answer:
-            (result,) = json.loads(answer.read())["results"]
-        assert "error" not in result, result
+    def write(self, lines: Iterable[str], database: str = "loadtest") -> None:
+        """Line protocol, with times in nanoseconds; the database is made."""
+        self._post("/query", q=f'CREATE DATABASE "{database}"')
+        body = "\n".join(lines).encode()
+        request = urllib.request.Request(f"{self.url}/write?db={database}&precision=ns", data=body, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 204
+
+    def query(self, text: str, database: str = "loadtest", epoch: str = "ms") -> list[dict[str, Any]]:
+        """The series of one statement, times in milliseconds as Grafana asks for them. An error fails the test."""
+        (result,) = self._post("/query", q=text, db=database, epoch=epoch)["results"]
+        assert "error" not in result, (text, result)
         found: list[dict[str, Any]] = result.get("series", [])
         return found
 
@@ -93,12 +100,21 @@ class Influxd:
         """Everything that it holds: fields by measurement, tags and time."""
         found: dict[Key, dict[str, Any]] = {}
         for (measurement,) in _rows(self.query("SHOW MEASUREMENTS")):
-            for series in self.query(f'SELECT * FROM "{measurement}" GROUP BY *'):  # noqa: S608  # our own names
+            for series in self.query(f'SELECT * FROM "{measurement}" GROUP BY *', epoch="ns"):  # noqa: S608  # our own
                 tags = tuple(sorted(series["tags"].items()))
                 for time_ns, *values in series["values"]:
                     fields = dict(zip(series["columns"][1:], values, strict=True))
                     found[measurement, tags, time_ns] = {name: one for name, one in fields.items() if one is not None}
         return found
+
+    def _post(self, path: str, **form: str) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self.url}{path}", data=urllib.parse.urlencode(form).encode())
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                found: dict[str, Any] = json.loads(answer.read())
+                return found
+        except urllib.error.HTTPError as error:
+            raise AssertionError((form, error.read().decode())) from error
 
     def _answers(self) -> bool:
         try:

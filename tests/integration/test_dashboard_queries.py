@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.grafana_macros import ALL, Board, Query
-from tests.influx_server import InfluxServer
+from tests.influxd import Influxd
 from tests.metrics_contract import PERCENTILES, bounds_ms
 
 EMPTY = {"loadtest-runs panel 4 'Invalid' A"}
@@ -40,7 +40,7 @@ REQUESTS, FAILED, SUM_US = 100, 2, 9_000_000
 class Filled:
     """What was written, as far as queries have to know it."""
 
-    server: InfluxServer
+    server: Influxd
     runs: tuple[str, str]
     scenario: str
     from_ms: int
@@ -66,7 +66,7 @@ class Filled:
         return self.server.query(query.text)
 
 
-def fill(server: InfluxServer) -> Filled:
+def fill(server: Influxd) -> Filled:
     """Two runs of ten seconds, an hour apart, with a point of each measurement of docs/metrics.md."""
     for number, (run, start_s) in enumerate(START_S.items()):
         server.write(_run(run, start_s, slower=number + 1))
@@ -151,7 +151,7 @@ def _whole(slower: int) -> Iterator[Made]:
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     """A server with two runs in it."""
-    with InfluxServer(tmp_path_factory.mktemp("influx")) as server:
+    with Influxd(tmp_path_factory.mktemp("influx")) as server:
         yield fill(server)
 
 
