@@ -12,7 +12,7 @@ from rich.console import Console
 from loadtests import __version__, settings
 from loadtests.errors import InputError, LoadtestError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.dashboards import provision
+from loadtests.orchestrate.dashboards import annotate, provision
 from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.processes import ProcessManager
@@ -101,6 +101,11 @@ def _metrics_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     dashboards.add_argument("--influx", default=None, metavar="URL", help="InfluxDB as Grafana reaches it (default: as it is)")
     dashboards.add_argument("--influx-database", default=None, metavar="NAME", help="its database (default: loadtest)")
     dashboards.set_defaults(command=_dashboards)
+
+    annotate = commands.add_parser("annotate", help="mark a run and its missed objectives in Grafana")
+    annotate.add_argument("folder", type=Path)
+    annotate.add_argument("--grafana", required=True, metavar="URL", help="e.g. http://127.0.0.1:3000")
+    annotate.set_defaults(command=_annotate)
 
 
 def _scenario_options(parser: argparse.ArgumentParser) -> None:
@@ -211,6 +216,12 @@ def _upload(options: argparse.Namespace) -> ExitCode:
     except ValueError as error:
         raise InputError(f"--within: {error}") from None
     print(upload(open_folder(options.folder), address, options.follow, within_s, options.again))
+    return ExitCode.PASS
+
+
+def _annotate(options: argparse.Namespace) -> ExitCode:
+    made = annotate(options.grafana, os.environ, open_folder(options.folder))
+    print(f"{made} new annotation(s) for {options.folder.name} in {options.grafana}")
     return ExitCode.PASS
 
 

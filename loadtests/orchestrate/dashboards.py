@@ -52,6 +52,11 @@ def _dashboards() -> list[dict[str, Any]]:
     return found
 
 
+def annotate(url: str, environ: Mapping[str, str], folder: RunFolder) -> int:
+    """`annotate_run` in the Grafana at `url`. Raises LoadtestError."""
+    return annotate_run(Grafana(url, environ), folder)
+
+
 def annotate_run(gateway: Grafana, folder: RunFolder) -> int:
     """Mark the run on the live dashboard, from its files: a region from start to stop and each missed objective at the end.
 

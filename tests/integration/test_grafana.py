@@ -403,3 +403,18 @@ def test_without_a_checkout(fake: FakeGrafana, monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(InputError, match="holds no dashboards"):
         provision(fake.url, ENVIRON)
     assert fake.asked == []
+
+
+def test_annotate_command(
+    fake: FakeGrafana, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`loadtest annotate` marks a run's folder, once; what is no folder of a run is one line and exit code 2."""
+    monkeypatch.setenv("LOADTEST_GRAFANA_TOKEN", TOKEN)
+    assert cli.main(["dashboards", "--grafana", fake.url]) == 0
+    folder = run_folder(tmp_path)
+    assert cli.main(["annotate", str(folder.path), "--grafana", fake.url]) == 2
+    assert "no run's folder" in capsys.readouterr().err
+    folder.file("manifest.json").write_text("{}")
+    for made in (2, 0):
+        assert cli.main(["annotate", str(folder.path), "--grafana", fake.url]) == 0
+        assert capsys.readouterr().out.splitlines()[-1].startswith(f"{made} new annotation(s) for {folder.run_id}")
