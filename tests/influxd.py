@@ -81,9 +81,13 @@ class Influxd:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def make(self, database: str = "loadtest") -> None:
+        """An empty database."""
+        self._post("/query", q=f'CREATE DATABASE "{database}"')
+
     def write(self, lines: Iterable[str], database: str = "loadtest") -> None:
         """Line protocol, with times in nanoseconds; the database is made."""
-        self._post("/query", q=f'CREATE DATABASE "{database}"')
+        self.make(database)
         body = "\n".join(lines).encode()
         request = urllib.request.Request(f"{self.url}/write?db={database}&precision=ns", data=body, method="POST")
         with urllib.request.urlopen(request, timeout=30) as answer:

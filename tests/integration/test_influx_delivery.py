@@ -15,6 +15,7 @@ from loadtests.sinks.influx_fake import FakeInflux, Trouble, refuse
 from loadtests.sinks.spool import Spool
 from loadtests.store.records import read_lines
 from loadtests.store.windows import read_windows
+from tests.influxd import Influxd, points_of
 from tests.unit.runs import SyntheticRun, complete
 
 TOKEN = "planted-token-7f3a"
@@ -214,3 +215,17 @@ def test_the_token_is_in_no_file(run: SyntheticRun, server: FakeInflux) -> None:
     texts = [path.read_text(errors="replace") for path in run.folder.path.rglob("*") if path.is_file()]
     assert any('"status":400' in text for text in texts)
     assert not any(TOKEN in text for text in texts)
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_real_influxdb_holds_what_the_files_say(run: SyntheticRun, tmp_path: Path, version: str) -> None:
+    """By `/write`, and by influxdb-client through `/api/v2/write` in front of the same server: each point, each field."""
+    (tmp_path / "influxd").mkdir()
+    with Influxd(tmp_path / "influxd") as influxd:
+        influxd.make()
+        if version == "1":
+            Delivery(Spool(run.folder, "here"), Address(influxd.url, "loadtest"), follow=False, within_s=10).run()
+        else:
+            with FakeInflux("v2.7.1", behind=f"{influxd.url}/write?db=loadtest&precision=ns") as front:
+                deliver(run, front)
+        assert influxd.points() == points_of(run.folder.path)
