@@ -90,6 +90,7 @@ def play(host: str) -> list[tuple[str, int, Any]]:
     client.ask("GET", f"{TASKS}?status=cancelled")
     for prompt in ("Once", "Once", "Twice"):
         client.ask("POST", TASKS, {"prompt": prompt, "output_type": "docs"}, **{"Idempotency-Key": "stateless-key"})
+        _wait_until_begun(client)  # the task that is told again is then no longer pending
     client.ask("POST", TASKS, {"prompt": "", "output_type": "docs"})
     client.ask("GET", "/api/v1/auth/me")
     client.ask("POST", "/api/v1/auth/logout")
