@@ -22,7 +22,7 @@ class Measurement:
 @cache
 def contract() -> dict[str, Measurement]:
     """All measurements by name."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8").partition("## Prometheus")[0]
     found = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

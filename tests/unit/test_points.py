@@ -1,6 +1,5 @@
 """Points say what the files say, under tags and times that the files alone decide."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,11 @@ from loadtests.measure.traffic import BOUNDS_MS
 from loadtests.sinks.points import PointMaker
 from loadtests.store.records import read_json, read_lines
 from loadtests.store.windows import read_windows
+from tests.metrics_contract import contract
 from tests.unit.lines import Point, parse
 from tests.unit.runs import EPOCH, SyntheticRun, complete, planned_samples
 
 MAKER = PointMaker("run-1", "synthetic", EPOCH)
-CONTRACT = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
 @pytest.fixture
@@ -113,33 +112,11 @@ def test_the_contract_names_what_is_sent(run: SyntheticRun) -> None:
     made = [*MAKER.verdict(verdict, summary, manifest), *MAKER.probe(record)]
     points = points_of(run) + [parse(point.to_line_protocol()) for point in made]
     points += [parse(one.to_line_protocol()) for one in MAKER.event({"event": "x", "at_s": 1.0, "time": "2026-01-01"}, 0)]
-    contract = contract_table()
-    assert {point.measurement for point in points} == contract.keys()
+    known = contract()
+    assert {point.measurement for point in points} == known.keys()
     for point in points:
-        row = contract[point.measurement]
-        assert point.tags.keys() - {"run_id", "scenario"} == row.tags, point.measurement
-        assert all(any(re.fullmatch(one, name) for one in row.fields) for name in point.fields), point
-
-
-class Row:
-    """One line of the contract's table."""
-
-    def __init__(self, tags: str, fields: str) -> None:
-        self.tags = set(re.findall(r"`(\w+)`", tags))
-        fields = fields.replace("`le_1ms` … `le_30000ms`", r"`le_\d+ms`")
-        fields = re.sub(r"`(response|service)_p50_ms` … `\1_mean_ms`|`(response|service)_…_ms`", r"`\1\2_\\w+_ms`", fields)
-        self.fields = {
-            *re.findall(r"`([^`]+)`", fields),
-            *([r"service_\w+_ms"] if "the same with `service_`" in fields else []),
-        }
-
-
-def contract_table() -> dict[str, Row]:
-    """Tags and fields (as patterns) by measurement."""
-    rows = re.findall(
-        r"^\| `(loadtest_\w+)` \|[^|]*\|([^|]*)\|([^|]*)\|$", CONTRACT.read_text().partition("## Prometheus")[0], re.MULTILINE
-    )
-    return {measurement: Row(tags, fields) for measurement, tags, fields in rows}
+        assert point.tags.keys() == known[point.measurement].tags, point.measurement
+        assert point.fields.keys() <= known[point.measurement].fields, point
 
 
 def write_all(run: SyntheticRun) -> None:
