@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from loadtests.scenario import schema
+from loadtests.scenario import schema, system
 
 PAGE = Path(__file__).parents[1] / "docs" / "scenarios.md"
 HEAD = """# Scenarios
 
-<!-- Written by scripts/scenario_reference.py from loadtests/scenario/schema.py; `make docs` writes it anew. -->
+<!-- Written by scripts/scenario_reference.py from loadtests/scenario/schema.py and system.py; `make docs` writes it anew. -->
 
 A scenario is a TOML file. Unknown keys are errors, and every duration (`"30s"`), share (`"1%"`) and limit has its unit.
 `loadtest validate` reports every error of every file. `scenarios/` has examples; the README has a small one.
@@ -26,11 +26,16 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[load]`", schema.Load),
     ("`load.stages`", schema.Stage),
     ("`[[mix]]`", schema.Share),
-    ("`[objectives]`: a text each, or a table", schema.ScaledObjective),
+    ("`[objectives]`: a text each, or a table", schema.ObjectiveTable),
     ("`[health]`", schema.Health),
-    ("`[tasks]`", schema.Tasks),
-    ("`[probes]`", schema.Probes),
-    ("`[stack]`", schema.Stack),
+    ("`[tasks]`", system.Tasks),
+    ("`[tasks.api]`", system.TasksApi),
+    ("`[probes]`", system.Probes),
+    ("`[probes.prometheus.NAME]`", system.PrometheusProbe),
+    ("`[probes.prometheus.NAME.select]`: a table for each metric", system.Selection),
+    ("`[probes.shares]`: a table for each ratio", system.CounterShare),
+    ("`[[faults]]`", system.Fault),
+    ("`[stack]`", system.Stack),
 ]
 
 

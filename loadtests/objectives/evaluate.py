@@ -3,13 +3,14 @@
 An objective without data fails: what was not measured was not met.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from loadtests.measure.counters import Buckets, quantile
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
-from loadtests.objectives.grammar import Objective, percentile
+from loadtests.objectives.grammar import Kind, Objective, percentile
 
 Status = Literal["pass", "fail"]
 
@@ -22,6 +23,12 @@ class TaskFacts:
     completed: int
     processing: Histogram
     """From due to the task's end. A task without an end is in it with the time it was waited for."""
+    wait: Histogram = field(default_factory=Histogram)
+    """From accepted to the beginning of its work, where the target tells it; likewise for a task that never began."""
+    run: Histogram = field(default_factory=Histogram)
+    """From there to its end."""
+    counts: Mapping[str, int | None] = field(default_factory=dict)
+    """Tasks by what is wrong with them (`tasks_lost` ...); None where nobody looked."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,16 @@ class Facts:
     steady_s: float
     gauges: Mapping[tuple[str, str | None], Sequence[float]] = field(default_factory=dict)
     """Samples by (metric, selector)."""
+    known: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+    """Share of the load's seconds with a sample, of each of them that is not known throughout."""
+    coverage: float = 0.0
+    """Least share that is enough for a judgement."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Ratios of counters, over the whole load."""
+    distributions: Mapping[str, Buckets] = field(default_factory=dict)
+    """Histograms of the target's own, over the whole load."""
+    recoveries: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    """Seconds from each planted fault to the recovery from it, by service; None where there was none."""
     tasks: TaskFacts | None = None
 
 
@@ -80,24 +97,40 @@ def evaluate(name: str, objective: Objective, facts: Facts) -> Result:
 
 def observe(objective: Objective, facts: Facts) -> float | None:
     """The observed value in the metric's base unit; None without data."""
-    match objective.metric.kind:
-        case "latency":
-            series = _series(objective, facts)
-            return None if series is None else _statistic(_latency(objective, series), objective.statistic)
-        case "task_latency":
-            return None if facts.tasks is None else _statistic(facts.tasks.processing, objective.statistic)
-        case "rate":
-            count = facts.steady_ok.get(objective.selector)
-            return None if count is None or facts.steady_s <= 0 else count / facts.steady_s
-        case "gauge":
-            return _gauge(objective, facts)
-        case "count":
-            series = _series(objective, facts)
-            if series is None:
-                return None
-            return float(series.requests if objective.metric.name == "requests" else series.failed)
-        case "ratio":
-            return _ratio(objective, facts)
+    return _OBSERVERS[objective.metric.kind](objective, facts)
+
+
+def _latency_of(objective: Objective, facts: Facts) -> float | None:
+    series = _series(objective, facts)
+    return None if series is None else _statistic(_latency(objective, series), objective.statistic)
+
+
+def _rate(objective: Objective, facts: Facts) -> float | None:
+    count = facts.steady_ok.get(objective.selector)
+    return None if count is None or facts.steady_s <= 0 else count / facts.steady_s
+
+
+def _count(objective: Objective, facts: Facts) -> float | None:
+    series = _series(objective, facts)
+    if series is None:
+        return None
+    return float(series.requests if objective.metric.name == "requests" else series.failed)
+
+
+def _share(objective: Objective, facts: Facts) -> float | None:
+    return facts.shares.get(objective.metric.name)
+
+
+def _recovery(objective: Objective, facts: Facts) -> float | None:
+    """The slowest; a fault that was not recovered from has no time, and so has the whole service."""
+    times = facts.recoveries.get(objective.selector or "", ())
+    known = [time for time in times if time is not None]
+    return max(known) if known and len(known) == len(times) else None
+
+
+def _task_count(objective: Objective, facts: Facts) -> float | None:
+    count = facts.tasks.counts.get(objective.metric.name) if facts.tasks else None
+    return None if count is None else float(count)
 
 
 def _series(objective: Objective, facts: Facts) -> Series | None:
@@ -107,6 +140,19 @@ def _series(objective: Objective, facts: Facts) -> Series | None:
 
 def _latency(objective: Objective, series: Series) -> Histogram:
     return series.response_time if objective.metric.name == "response_time" else series.service_time
+
+
+def _task_latency(objective: Objective, facts: Facts) -> float | None:
+    tasks = facts.tasks
+    if tasks is None:
+        return None
+    by_name = {"task_processing": tasks.processing, "task_wait": tasks.wait, "task_run": tasks.run}
+    return _statistic(by_name[objective.metric.name], objective.statistic)
+
+
+def _distribution(objective: Objective, facts: Facts) -> float | None:
+    q = percentile(objective.statistic or "")
+    return None if q is None else quantile(q, facts.distributions.get(objective.metric.name, ()))
 
 
 def _statistic(histogram: Histogram, statistic: str | None) -> float | None:
@@ -142,12 +188,30 @@ def _ratio(objective: Objective, facts: Facts) -> float | None:
     return (series.failed if objective.metric.name == "failure_ratio" else series.ok) / series.requests
 
 
+_OBSERVERS: dict[Kind, Callable[[Objective, Facts], float | None]] = {
+    "latency": _latency_of,
+    "task_latency": _task_latency,
+    "ratio": _ratio,
+    "rate": _rate,
+    "count": _count,
+    "gauge": _gauge,
+    "share": _share,
+    "distribution": _distribution,
+    "recovery": _recovery,
+    "task_count": _task_count,
+}
+
+
 def _source(objective: Objective) -> str:
     match objective.metric.kind:
         case "gauge":
             return "windows.jsonl" if objective.metric.name == "users" else "probes.jsonl"
-        case "task_latency":
+        case "task_latency" | "task_count":
             return "tasks.jsonl"
+        case "share" | "distribution":
+            return "probes.jsonl"
+        case "recovery":
+            return "windows.jsonl, events.jsonl"
         case "ratio" if objective.metric.name == "task_success":
             return "tasks.jsonl"
     return "windows.jsonl"

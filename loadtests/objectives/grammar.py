@@ -12,9 +12,14 @@
     requests > 1000                            finished requests; failures: those that failed
     users.max >= 10000                         simulated users at work
     task_processing.p95 < 30s                  from the moment the creating request was due to the task's completion
+    task_wait.p95 < 5s                         from accepted to the beginning of the task's work; task_run: from there on
     task_success >= 99%                        completed / accepted
+    tasks_lost <= 0                            accepted and unknown to the target; also _unfinished, _duplicated, _foreign
     db_connections.max < 100                   a gauge that the scenario's probes deliver, here named db_connections
     memory(api).max < 2GB                      a probe's gauge with a selector, here one service of the stack
+    cache_read_reduction >= 50%                a share of two counters of a probe, over the whole load
+    server_time.p95 < 100ms                    a probe's histogram, over the whole load
+    recovery(postgres).time < 15s              from a planted fault to the first of three seconds without trouble
 
 Selectors are request names for latencies, ratios and counts, and services for gauges. A metric without data never passes.
 """
@@ -27,7 +32,8 @@ from typing import Literal
 
 from loadtests import units
 
-Kind = Literal["latency", "task_latency", "ratio", "rate", "count", "gauge"]
+Kind = Literal["latency", "task_latency", "ratio", "rate", "count", "gauge", "task_count", "share", "distribution", "recovery"]
+Unit = Literal["duration", "ratio", "rate", "count", "size"]
 Comparison = Literal["<", "<=", ">", ">="]
 
 COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -44,14 +50,18 @@ class Metric:
 
     name: str
     kind: Kind
-    unit: Literal["duration", "ratio", "rate", "count", "size"]
+    unit: Unit
     selectable: bool = False
+    source: str = "client"
+    """Who says so, in words."""
 
     @property
     def has_statistic(self) -> bool:
         """Whether a value of it needs `.p95`, `.max` ..."""
-        return self.kind in ("latency", "task_latency", "gauge")
+        return self.kind in ("latency", "task_latency", "gauge", "distribution", "recovery")
 
+
+_TASKS = "ledger of tasks"
 
 BUILT_IN = {
     metric.name: metric
@@ -64,8 +74,15 @@ BUILT_IN = {
         Metric("requests", "count", "count", selectable=True),
         Metric("failures", "count", "count", selectable=True),
         Metric("users", "gauge", "count"),
-        Metric("task_processing", "task_latency", "duration"),
-        Metric("task_success", "ratio", "ratio"),
+        Metric("task_processing", "task_latency", "duration", source=_TASKS),
+        Metric("task_wait", "task_latency", "duration", source=_TASKS),
+        Metric("task_run", "task_latency", "duration", source=_TASKS),
+        Metric("task_success", "ratio", "ratio", source=_TASKS),
+        Metric("tasks_lost", "task_count", "count", source=_TASKS),
+        Metric("tasks_unfinished", "task_count", "count", source=_TASKS),
+        Metric("tasks_duplicated", "task_count", "count", source=_TASKS),
+        Metric("tasks_foreign", "task_count", "count", source=_TASKS),
+        Metric("recovery", "recovery", "duration", selectable=True, source="client and events"),
     )
 }
 
@@ -177,14 +194,18 @@ def _check_parts(metric: Metric, selector: str | None, statistic: str | None) ->
         raise ValueError(f"{metric.name} needs a statistic (write e.g. '{metric.name}.{_example(metric)}')")
     if not metric.has_statistic and statistic is not None:
         raise ValueError(f"{metric.name} has no statistics; leave out '.{statistic}'")
-    if statistic is None:
+    if statistic is None or (metric.kind == "recovery" and statistic == "time"):
         return
+    if metric.kind == "recovery":
+        raise ValueError(f"{metric.name} has the statistic time (write e.g. 'recovery(postgres).time')")
     is_percentile = percentile(statistic) is not None
     if not is_percentile and statistic not in ("max", "mean", "min"):
         raise ValueError(f"{statistic!r} is no statistic (there are: p50, p95, p99, p999 ..., max, min, mean)")
     if is_percentile and metric.kind == "gauge":
         raise ValueError(f"{metric.name} is a gauge: use max, min or mean")
+    if not is_percentile and metric.kind == "distribution":
+        raise ValueError(f"{metric.name} is made of buckets: use p50, p95, p99 ...")
 
 
 def _example(metric: Metric) -> str:
-    return "max" if metric.kind == "gauge" else "p95"
+    return {"gauge": "max", "recovery": "time"}.get(metric.kind, "p95")

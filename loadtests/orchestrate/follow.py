@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from loadtests.scenario.schema import Tasks
+from loadtests.scenario.system import Tasks
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import append_lines, read_lines
 
@@ -30,7 +30,7 @@ def follow_tasks(
     trouble: str | None = None
     while True:
         try:
-            states = dict(_states(dsn, tasks.query, pending))
+            states = dict(_states(dsn, tasks.query or "", pending))
             trouble = None
         except psycopg.Error as error:
             states, trouble = {}, str(error).splitlines()[0]

@@ -196,7 +196,7 @@ def _curve(histogram: Histogram, qs: Sequence[float]) -> list[float]:
 
 def _probes(evidence: Evidence, verdict: Verdict, step_s: int, seconds: int) -> list[dict[str, Any]]:
     """A column with times of its own for each metric and selector that was sampled, and what objectives ask of it."""
-    known, found = metrics(evidence.plan.scenario.probes), _samples(evidence, seconds)
+    known, found = metrics(evidence.plan.scenario.probes, evidence.plan.scenario.tasks), _samples(evidence, seconds)
     return [
         {
             "name": f"{metric}({selector})" if selector else metric,

@@ -12,7 +12,7 @@ from loadtests.objectives.grammar import parse_objective
 from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
-from loadtests.scenario.schema import Load, ScaledObjective, Scenario, Stage
+from loadtests.scenario.schema import Load, ObjectiveTable, Scenario, Stage
 from loadtests.settings import Overrides
 from loadtests.traffic import journeys
 from loadtests.units import duration_text, parse_duration
@@ -65,7 +65,7 @@ def _validate(path: Path, data: dict[str, Any]) -> Scenario:
     return scenario
 
 
-def _text(objective: str | ScaledObjective) -> str:
+def _text(objective: str | ObjectiveTable) -> str:
     return objective if isinstance(objective, str) else objective.objective
 
 
@@ -134,12 +134,12 @@ def _stretched_stage(stage: Stage, factor: float) -> dict[str, Any]:
 
 def _freeze(original: Scenario, scenario: Scenario) -> Plan:
     factor = scenario.load.users / original.load.users
-    known = metrics(scenario.probes)
+    known = metrics(scenario.probes, scenario.tasks)
     texts: dict[str, str] = {}
     targets: list[str] = []
     for name, value in scenario.objectives.items():
         texts[name] = _text(value)
-        if isinstance(value, ScaledObjective) and factor != 1:
+        if isinstance(value, ObjectiveTable) and value.scale_with and factor != 1:
             asked = parse_objective(value.objective, known)
             targets.append(value.target or str(asked))
             texts[name] = str(asked.scaled(factor))

@@ -3,16 +3,19 @@
 Checked on the file's own data, not on the validated scenario, so that all faults of a file are reported together.
 """
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from loadtests.errors import Problem
+from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.scenario.plan import metrics
-from loadtests.scenario.schema import Probes
+from loadtests.scenario.system import Probes, Tasks
 from loadtests.traffic import journeys
 from loadtests.traffic.tokens import AUTH_SERIES
 
@@ -33,12 +36,34 @@ def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
         if journey is None and isinstance(name, str):
             known = ", ".join(sorted(journeys.REGISTRY))
             yield Problem(str(path), f"mix[{index}].journey", f"unknown journey {name!r} (there are: {known})")
+    asked = _asked(data, requests)
+    if asked is not None:  # without the gauges, half of the objectives would seem wrong
+        yield from _probes(path, asked.probes)
+        yield from _objectives(path, data, asked)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What objectives may speak of."""
+
+    probes: Probes
+    has_tasks: bool
+    requests: set[str] | None
+    """Request names of the mix; None when they cannot be known."""
+    faulty: set[str]
+    """Services that faults are planted in."""
+    metrics: dict[str, Metric]
+
+
+def _asked(data: dict[str, Any], requests: set[str] | None) -> _Asked | None:
+    """None when a table's form is wrong, which is a problem already."""
     try:
         probes = Probes.model_validate(data.get("probes", {}))
+        tasks = Tasks.model_validate(data["tasks"]) if "tasks" in data else None
     except ValidationError:
-        return  # without the gauges, half of the objectives would seem wrong
-    yield from _probes(path, probes)
-    yield from _objectives(path, data, probes, requests)
+        return None
+    faulty = {str(_table(fault).get("service")) for fault in _list(data.get("faults"))}
+    return _Asked(probes, tasks is not None, requests, faulty, metrics(probes, tasks))
 
 
 def _list(value: Any) -> list[Any]:
@@ -57,42 +82,58 @@ def _journey_file(path: Path, index: int, file: str) -> Iterator[Problem]:
 
 
 def _probes(path: Path, probes: Probes) -> Iterator[Problem]:
-    for name in probes.postgres:
-        if name in BUILT_IN or name in ("cpu", "memory"):
-            yield Problem(str(path), f"probes.postgres.{name}", f"{name!r} is a metric already; take another name")
+    """Names that are taken, and shares of counters that nobody reads."""
+    taken = {*BUILT_IN, *(metric.name for delivered in catalog.ALL for metric in delivered)}
+    counters = set()
+    own = [(f"probes.postgres.{name}", name) for name in probes.postgres]
+    for place, endpoint in probes.prometheus.items():
+        own += [(f"probes.prometheus.{place}.select.{name}", name) for name in endpoint.select]
+        counters |= {name for name, one in endpoint.select.items() if one.kind == "counter"}
+    own += [(f"probes.shares.{name}", name) for name in probes.shares]
+    for key, name in own:
+        if name in taken:
+            yield Problem(str(path), key, f"{name!r} is a metric already; take another name")
+        taken.add(name)
+    for name, share in probes.shares.items():
+        for part in {share.part, share.whole} - counters:
+            known = ", ".join(sorted(counters)) or "none"
+            yield Problem(str(path), f"probes.shares.{name}", f"{part!r} is no counter under select (there are: {known})")
 
 
-def _objectives(path: Path, data: dict[str, Any], probes: Probes, requests: set[str] | None) -> Iterator[Problem]:
-    known = metrics(probes)
+def _objectives(path: Path, data: dict[str, Any], asked: _Asked) -> Iterator[Problem]:
     for name, value in _table(data.get("objectives")).items():
         text = value if isinstance(value, str) else _table(value).get("objective")
         if isinstance(text, str):
-            for message in _objective(text, known, probes, requests, "tasks" in data):
+            for message in _objective(text, asked):
                 yield Problem(str(path), f"objectives.{name}", message)
 
 
-def _objective(
-    text: str, known: dict[str, Metric], probes: Probes, requests: set[str] | None, has_tasks: bool
-) -> Iterator[str]:
+def _objective(text: str, asked: _Asked) -> Iterator[str]:
     try:
-        objective = parse_objective(text, known)
+        objective = parse_objective(text, asked.metrics)
     except ValueError as error:
         yield str(error)
         return
     metric = objective.metric
-    yield from _selector(objective, probes, requests)
-    if metric.kind == "gauge" and metric.selectable and objective.selector is None:
+    yield from _selector(objective, asked)
+    if metric.kind in ("gauge", "recovery") and metric.selectable and objective.selector is None:
         yield f"{metric.name} needs a service (write e.g. '{metric.name}(api)')"
-    if metric.name.startswith("task_") and not has_tasks:
+    if metric.name.startswith(("task_", "tasks_")) and metric.name in BUILT_IN and not asked.has_tasks:
         yield f"{metric.name} needs a [tasks] table"
 
 
-def _selector(objective: Objective, probes: Probes, requests: set[str] | None) -> Iterator[str]:
-    if objective.metric.kind == "gauge":
-        what, names = "service under probes.processes", set(probes.processes)
-    elif requests is not None:
-        what, names = "request of the mix", requests
+def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:
+    metric, probes = objective.metric, asked.probes
+    if metric.kind == "recovery":
+        what, names = "service with a fault", asked.faulty
+    elif metric in catalog.CELERY:
+        what, names = "queue under probes.celery", set(probes.celery)
+    elif metric.kind == "gauge":
+        what, names = "service under probes.processes", {*probes.processes, *probes.containers}
+    elif asked.requests is not None:
+        what, names = "request of the mix", asked.requests
     else:
         return
-    if objective.selector and objective.selector not in names:
-        yield f"{objective.selector!r} is no {what} (there are: {', '.join(sorted(names))})"
+    selector = objective.selector
+    if selector and selector not in names and re.sub(r"-[0-9]+$", "", selector) not in names:
+        yield f"{selector!r} is no {what} (there are: {', '.join(sorted(names))})"

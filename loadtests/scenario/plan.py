@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.pacing.mix import Mix
 from loadtests.pacing.schedule import RateProfile, wave
 from loadtests.pacing.stream import ClosedLoad, OpenLoad
-from loadtests.scenario.schema import Load, Probes, Scenario, Stage
+from loadtests.scenario.schema import Load, Scenario, Stage
+from loadtests.scenario.system import Probes, Selection, Tasks
 from loadtests.traffic.payloads import payload_digest, task_payloads
 
 
@@ -44,7 +46,7 @@ class Plan(BaseModel):
     @cached_property
     def parsed_objectives(self) -> dict[str, Objective]:
         """The objectives by name."""
-        known = metrics(self.scenario.probes)
+        known = metrics(self.scenario.probes, self.scenario.tasks)
         return {name: parse_objective(text, known) for name, text in self.objectives.items()}
 
     @property
@@ -118,11 +120,28 @@ def _knots(stage: Stage) -> Iterator[tuple[float, float]]:
         yield from wave(stage.duration, stage.at, stage.wave.amplitude, stage.wave.period)
 
 
-def metrics(probes: Probes) -> dict[str, Metric]:
-    """The metrics that a scenario with these probes may speak of."""
+def metrics(probes: Probes, tasks: Tasks | None) -> dict[str, Metric]:
+    """The metrics that the objectives of a scenario with these tables may speak of."""
     known = dict(BUILT_IN)
-    known.update({name: Metric(name, "gauge", "count") for name in probes.postgres})
-    if probes.processes:
-        known["cpu"] = Metric("cpu", "gauge", "ratio", selectable=True)
-        known["memory"] = Metric("memory", "gauge", "size", selectable=True)
+    wanted = (
+        (catalog.POSTGRES, probes.postgres_statistics),
+        (catalog.REDIS, probes.redis),
+        (catalog.CELERY, probes.celery),
+        (catalog.PROCESSES, probes.processes or probes.containers),
+        (catalog.SAMPLED_TASKS, tasks is not None and tasks.api is not None and tasks.api.item is not None and tasks.sample),
+    )
+    known.update({metric.name: metric for delivered, asked in wanted if asked for metric in delivered})
+    known.update({name: Metric(name, "gauge", "count", source="PostgreSQL: own query") for name in probes.postgres})
+    for place, endpoint in probes.prometheus.items():
+        known.update({name: _selected(name, one, f"Prometheus: {place}") for name, one in endpoint.select.items()})
+    known.update({name: Metric(name, "share", "ratio", source="Prometheus: counters") for name in probes.shares})
     return known
+
+
+def _selected(name: str, selection: Selection, source: str) -> Metric:
+    match selection.kind:
+        case "counter":
+            return Metric(name, "gauge", "rate", source=source)
+        case "histogram":
+            return Metric(name, "distribution", "duration", source=source)
+    return Metric(name, "gauge", selection.unit, source=source)

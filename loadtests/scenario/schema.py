@@ -3,41 +3,10 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from loadtests import units
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        return units.parse_duration(value)
-    raise ValueError("a duration is a text with a unit, such as '30s'")
-
-
-def _ratio(value: object) -> object:
-    if isinstance(value, str):
-        return units.parse_quantity(value, units.RATIO, "1%")
-    raise ValueError("a share is a text with a percent sign, such as '1%'")
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        return units.parse_quantity(value, units.SIZE_BYTES, "1GB")
-    raise ValueError("a size is a text with a unit, such as '1GB'")
-
-
-def _size_text(value: float) -> str:
-    return units.exact(value, units.SIZE_BYTES)
+from loadtests.scenario.fields import Duration, Number, Ratio, Size, Table, Whole
+from loadtests.scenario.system import Fault, Probes, Stack, Tasks
 
 
 def _port_is_one(host: str) -> str:
@@ -46,23 +15,6 @@ def _port_is_one(host: str) -> str:
     except ValueError:
         raise ValueError("the port must be a number from 0 to 65535") from None
     return host
-
-
-def _percent_text(value: float) -> str:
-    return units.exact(value, units.RATIO)
-
-
-Duration = Annotated[float, BeforeValidator(_duration), PlainSerializer(units.duration_text)]
-Ratio = Annotated[float, BeforeValidator(_ratio), PlainSerializer(_percent_text), Field(ge=0, le=1)]
-Size = Annotated[float, BeforeValidator(_size), PlainSerializer(_size_text)]
-Whole = Annotated[int, Field(strict=True)]
-Number = Annotated[float, Field(strict=True)]
-
-
-class Table(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Target(Table):
@@ -91,6 +43,8 @@ class Auth(Table):
     """Life of a minted token."""
     refresh_before: Annotated[Duration, Field(ge=0)] = 60.0
     """A token is renewed this long before it expires."""
+    renewals: Literal["staggered", "together"] = "staggered"
+    """Whether users' tokens come to their end at moments of their own, as people's do, or all at once: a refresh storm."""
     check: str | None = None
     """Path asked with one user's token before the load starts."""
 
@@ -199,22 +153,28 @@ class Share(Table):
     """Its share of all turns, in proportion to the other weights."""
 
 
-class ScaledObjective(Table):
-    """An objective whose limit grows and shrinks with the number of users."""
+class ObjectiveTable(Table):
+    """An objective with more to say than its one line."""
 
     objective: str
     """See docs/objectives.md."""
-    scale_with: Literal["users"]
-    """What the limit is proportional to."""
+    scale_with: Literal["users"] | None = None
+    """The limit grows and shrinks in proportion to the number of users."""
     target: str = ""
     """What was promised, in words, for the note that says when it was not offered."""
+    abort_on_fail: bool = False
+    """End the run, drained and judged, as soon as this is missed over the last `window` of the load."""
+    grace: Annotated[Duration, Field(ge=0)] = 10.0
+    """How long after the start of the load it may be missed."""
+    window: Annotated[Duration, Field(ge=1)] = 10.0
+    """The last seconds that are looked at, each second anew."""
 
 
 def _text_or_table(value: object) -> str:
-    return "table" if isinstance(value, dict | ScaledObjective) else "text"
+    return "table" if isinstance(value, dict | ObjectiveTable) else "text"
 
 
-TextOrTable = Annotated[Annotated[str, Tag("text")] | Annotated[ScaledObjective, Tag("table")], Discriminator(_text_or_table)]
+TextOrTable = Annotated[Annotated[str, Tag("text")] | Annotated[ObjectiveTable, Tag("table")], Discriminator(_text_or_table)]
 
 
 class Health(Table):
@@ -234,39 +194,8 @@ class Health(Table):
     """Most open connections per user."""
     memory: Annotated[Size, Field(gt=0)] = 1e9
     """Most resident memory of a worker, with its unit, such as `1GB`."""
-
-
-class Tasks(Table):
-    """`[tasks]`: how accepted tasks are followed to their end, by SQL on LOADTEST_DSN."""
-
-    query: str
-    """Selects (id as text, status, end as seconds of the Unix epoch or null) of the ids in %(ids)s."""
-    rows: str | None = None
-    """Selects the number of tasks that the target has; compared with the ledger on a stack that the run started."""
-    completed: tuple[str, ...] = ("completed",)
-    """Statuses of tasks that were done."""
-    failed: tuple[str, ...] = ("failed", "cancelled")
-    """Statuses of tasks that ended otherwise."""
-    deadline: Annotated[Duration, Field(gt=0)] = 30.0
-    """Tasks not at their end this long after the load are counted as pending."""
-
-
-class Probes(Table):
-    """`[probes]`: gauges read once a second, from outside the load."""
-
-    postgres: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
-    """Gauge name to a query on LOADTEST_DSN that gives one number."""
-    processes: tuple[str, ...] = ()
-    """Services of the stack whose `cpu` and `memory` are watched."""
-
-
-class Stack(Table):
-    """`[stack]`: the stack under test when the run brings it up."""
-
-    definition: str = "backend/stack.toml"
-    """File that says which servers and services it has."""
-    env: dict[str, str] = {}
-    """Settings for its services."""
+    clock: Annotated[Duration, Field(gt=0)] = 0.1
+    """Largest doubt about when a worker's clock says it is; how far it is off is measured and taken out."""
 
 
 class Scenario(Table):
@@ -290,4 +219,6 @@ class Scenario(Table):
     health: Health = Health()
     tasks: Tasks | None = None
     probes: Probes = Probes()
+    faults: tuple[Fault, ...] = ()
+    """Harm done on purpose while the load runs; table below."""
     stack: Stack = Stack()

@@ -16,7 +16,7 @@ from loadtests.orchestrate.watch import Probe, ProbeWatch
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
 from loadtests.probes.sample import Sample
-from loadtests.scenario.schema import Tasks
+from loadtests.scenario.system import Tasks
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import append_lines, read_lines
 

@@ -44,6 +44,7 @@ def objectives(draw: st.DrawFn) -> str:
     metric = METRICS[draw(st.sampled_from(sorted(METRICS)))]
     selector = draw(st.one_of(st.none(), SELECTORS)) if metric.selectable else None
     statistics = ["max", "min", "mean"] + ([] if metric.kind == "gauge" else ["p50", "p95", "p99", "p999", "p9999"])
+    statistics = ["time"] if metric.kind == "recovery" else statistics
     statistic = draw(st.sampled_from(statistics)) if metric.has_statistic else None
     share = draw(st.one_of(st.none(), st.sampled_from(["99", "99.9", "50", "7", "120"])))
     gap = draw(st.sampled_from(["", " ", "  "]))

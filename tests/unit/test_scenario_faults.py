@@ -70,7 +70,7 @@ ONE_FAULT = [
     ),
     ("share as a number", BASE + "[health]\noffered = 0.99\n", "health.offered", "percent sign"),
     ("share above all", BASE + '[health]\noffered = "101%"\n', "health.offered", "less than or equal to 1"),
-    ("tasks without query", BASE + "[tasks]\n", "tasks.query", "is missing"),
+    ("tasks without a way to follow them", BASE + "[tasks]\n", "tasks", "by a query, or by"),
     (
         "unknown journey",
         changed('"list_tasks"', '"lits_tasks"'),
@@ -122,10 +122,10 @@ def test_one_fault_is_one_problem(tmp_path: Path, text: str, key: str, words: st
 
 SHARPER = [
     (
-        "scaled objective without its scale",
-        BASE + 'q = { objective = "rate >= 9/s" }\n',
+        "scaled objective with another scale",
+        BASE + 'q = { objective = "rate >= 9/s", scale_with = "rate" }\n',
         "objectives.q.scale_with",
-        "is missing",
+        "should be 'users'",
     ),
     (
         "scaled objective with an unknown key",
