@@ -58,6 +58,8 @@ class Definition(_Table):
     servers: ServersTable = ServersTable()
     fixed: dict[str, str] = Field(default_factory=dict)
     defaults: dict[str, str] = Field(default_factory=dict)
+    told: dict[str, str] = Field(default_factory=dict)
+    """What the harness is told of the stack, as variables of its environment: where its Redis and its broker are."""
     without: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Settings that take the place of others when a program is not installed."""
     prepare: tuple[Step, ...] = ()

@@ -33,7 +33,9 @@ class Stack:
     env: Mapping[str, str] = field(default_factory=dict)
     """The whole environment of the stack's own processes."""
     services: Mapping[str, tuple[Managed, ...]] = field(default_factory=dict)
-    """The instances of each service."""
+    """The instances of each service, and the servers by their names."""
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Base addresses of the instances of each service that listens."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ class EmbeddedStack:
     @property
     def parts(self) -> list[str]:
         """Names of what `up` starts, in order."""
+        return [*self._servers, *(service.name for service in self._services)]
+
+    @property
+    def _servers(self) -> list[str]:
         wanted = self._definition.servers
-        servers = [*(["postgres"] if wanted.postgres is not None else []), *(["redis"] if wanted.redis else [])]
-        return [*servers, *(service.name for service in self._services)]
+        return [*(["postgres"] if wanted.postgres is not None else []), *(["redis"] if wanted.redis else [])]
 
     @property
     def missing(self) -> list[str]:
@@ -100,10 +105,16 @@ class EmbeddedStack:
             for instance in running:
                 self._wait(instance)
         hosts = [f"http://127.0.0.1:{instance.port}" for instance in running if instance.service is self._target]
-        known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or ""}
-        names = {instance.service.name for instance in running}
-        by_name = {name: tuple(one.managed for one in running if one.service.name == name) for name in names}
-        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name)
+        told = {name: self._fill(value) for name, value in self._definition.told.items()}
+        known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or "", **told}
+        by_name = {name: (self._processes.named(name),) for name in self._servers}
+        addresses: dict[str, tuple[str, ...]] = {}
+        for one in running:
+            name = one.service.name
+            by_name[name] = (*by_name.get(name, ()), one.managed)
+            if one.port is not None:
+                addresses[name] = (*addresses.get(name, ()), f"http://127.0.0.1:{one.port}")
+        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers

@@ -159,7 +159,7 @@ class Run:
     def _stack(self, progress: Progress) -> Stack:
         scenario = self._plan.scenario
         if not self._embedded:
-            known = {name: os.environ[name] for name in (settings.JWT_SECRET, settings.DSN) if os.environ.get(name)}
+            known = {name: os.environ[name] for name in settings.TOLD if os.environ.get(name)}
             return Stack(scenario.target.host, known)
         definition = Path(scenario.stack.definition)
         stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
