@@ -19,10 +19,11 @@ from app.core.batch import Batcher
 from app.core.cache import Cache, create_redis
 from app.core.collector import settle
 from app.core.database import Database, Unavailable
+from app.core.leak import leak
 from app.core.security import Tokens
 from app.core.state import AppState
 from app.middleware.cache_middleware import ResponseCacheMiddleware
-from app.middleware.fault_middleware import ListDelayMiddleware
+from app.middleware.fault_middleware import ErrorMiddleware, ListDelayMiddleware
 from app.middleware.hot_middleware import TASKS, HotMiddleware
 from app.middleware.metrics_middleware import MetricsMiddleware
 from app.repositories.tasks import create_many
@@ -64,6 +65,8 @@ def wrap(api: FastAPI, settings: ApiSettings) -> ASGIApp:
     app = ResponseCacheMiddleware(app, frozenset({TASKS}), state)
     if settings.fault_list_delay_ms:
         app = ListDelayMiddleware(app, delay_s=settings.fault_list_delay_ms / 1000)
+    if settings.fault_error_instance == settings.api_instance_number and settings.fault_error_ratio:
+        app = ErrorMiddleware(app, settings.fault_error_ratio)
     # The outermost, so it sees what the others do.
     return MetricsMiddleware(app)
 
@@ -88,6 +91,8 @@ def _lifespan(settings: ApiSettings) -> _Lifespan:
         loops = [_observe(state.database)]
         if state.cache is not None:
             loops.append(state.cache.run())
+        if settings.fault_leak_per_s:
+            loops.append(leak(settings))
         settle()
         running = [asyncio.create_task(loop) for loop in loops]
         try:
@@ -118,7 +123,7 @@ def make_state(settings: ApiSettings) -> AppState:
         Cache(settings.redis_url, settings.cache_ttl_s) if settings.cache else None,
         Tokens(settings.jwt_secret.get_secret_value(), settings.token_cache_size),
         Batcher(
-            partial(create_many, database),
+            partial(create_many, database, drop_ratio=settings.fault_drop_ratio),
             settings.create_batch,
             # Without batches each create has a connection of its own, as any other request.
             linger_s=CREATE_LINGER_S if settings.create_batch > 1 else 0.0,

@@ -43,6 +43,7 @@ def _redis_url(url: str) -> str:
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 Count = Annotated[int, Field(ge=1, le=1000)]
+Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
 class DatabaseSettings(BaseSettings):
@@ -81,6 +82,14 @@ class DeploymentSettings(DatabaseSettings):
     cache: bool = True
     """Off: no answer is kept, and who changes tasks tells nobody."""
 
+    @model_validator(mode="after")
+    def _check_faults(self) -> Self:
+        for name, field in type(self).model_fields.items():
+            planted = name.startswith("fault_") and getattr(self, name) != field.default
+            if planted and self.environment is Environment.PRODUCTION:
+                raise ValueError(f"{name.upper()} is refused with ENVIRONMENT=production")
+        return self
+
     @property
     def db_connections(self) -> int:
         """The most that all processes together can open; a relay has one."""
@@ -116,7 +125,17 @@ class ApiSettings(DeploymentSettings):
     """Guest logins of one address; 0 is no limit."""
     trust_proxy: bool = False
     """Take the client's address from X-Real-IP, which a proxy of ours has set."""
+    api_instance_number: Count = 1
+    """Which of the instances this is; all are the first one unless they are told."""
     fault_list_delay_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    """How long `GET /tasks` waits before it begins."""
+    fault_drop_ratio: Ratio = 0.0
+    """Share of accepted tasks that have no outbox entry, so that nobody works them."""
+    fault_leak_per_s: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Database connections that each process opens and never uses, each second."""
+    fault_error_ratio: Ratio = 0.0
+    """Share of the API's requests that `fault_error_instance` answers with 500."""
+    fault_error_instance: Count = 1
 
     @model_validator(mode="after")
     def _check_secret(self) -> Self:
@@ -128,12 +147,6 @@ class ApiSettings(DeploymentSettings):
             raise ValueError(
                 "JWT_SECRET is a known placeholder, accepted only with ENVIRONMENT=development"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _check_faults(self) -> Self:
-        if self.fault_list_delay_ms and self.environment is Environment.PRODUCTION:
-            raise ValueError("FAULT_LIST_DELAY_MS is refused with ENVIRONMENT=production")
         return self
 
 
@@ -150,9 +163,9 @@ class WorkerSettings(DeploymentSettings):
     """A worker takes no message while it has so many tasks in progress."""
     task_duration_mean_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.4
     task_duration_seed: int = 1
-    task_failure_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    task_failure_ratio: Ratio = 0.0
     """Share of tasks whose work fails for good."""
-    task_transient_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
+    task_transient_ratio: Ratio = 0.0
     """Share of attempts that fail and are worth another."""
     task_time_limit_s: Annotated[float, Field(gt=0, le=3600)] = 25.0
     task_lease_s: Annotated[float, Field(ge=0.5, le=3600)] = 10.0
@@ -165,6 +178,8 @@ class WorkerSettings(DeploymentSettings):
     ready_file: Path | None = None
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     """Where relay and worker serve /metrics; 0 is nowhere."""
+    fault_slow_worker: Annotated[float, Field(ge=1, le=1000)] = 1.0
+    """How many times as long the simulated work takes."""
 
 
 _S = TypeVar("_S", bound=DatabaseSettings)

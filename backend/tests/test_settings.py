@@ -47,7 +47,15 @@ def test_defaults() -> None:
         ("CREATE_BATCH", "0", "CREATE_BATCH"),
         ("TOKEN_CACHE_SIZE", "-1", "TOKEN_CACHE_SIZE"),
         ("LOGIN_LIMIT_PER_MINUTE", "-1", "LOGIN_LIMIT_PER_MINUTE"),
-        ("FAULT_LIST_DELAY_MS", "300", "refused with ENVIRONMENT=production"),
+        (
+            "FAULT_LIST_DELAY_MS",
+            "300",
+            "FAULT_LIST_DELAY_MS is refused with ENVIRONMENT=production",
+        ),
+        ("FAULT_DROP_RATIO", "0.01", "FAULT_DROP_RATIO is refused with ENVIRONMENT=production"),
+        ("FAULT_LEAK_PER_S", "1", "FAULT_LEAK_PER_S is refused with ENVIRONMENT=production"),
+        ("FAULT_ERROR_RATIO", "0.01", "FAULT_ERROR_RATIO is refused with ENVIRONMENT=production"),
+        ("FAULT_DROP_RATIO", "1.1", "FAULT_DROP_RATIO"),
         ("ENVIRONMENT", "staging", "ENVIRONMENT"),
     ],
 )
@@ -136,6 +144,7 @@ def test_a_process_over_the_budget(tmp_path: Path, command: list[str]) -> None:
         ("TASK_DURATION_MEAN_S", "inf"),
         ("WORKER_CAPACITY", "0"),
         ("TASK_BATCH", "0"),
+        ("FAULT_SLOW_WORKER", "0.5"),
     ],
 )
 def test_bad_values_of_a_worker(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -143,6 +152,18 @@ def test_bad_values_of_a_worker(monkeypatch: pytest.MonkeyPatch, name: str, valu
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
         load(WorkerSettings)
+
+
+def test_planted_faults_are_refused_in_production_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of workers too; a switch that stands at its default is none."""
+    monkeypatch.setenv("FAULT_SLOW_WORKER", "2")
+    with pytest.raises(SettingsError, match="FAULT_SLOW_WORKER is refused with ENVIRONMENT"):
+        load(WorkerSettings)
+    monkeypatch.setenv("ENVIRONMENT", "test")
+    assert load(WorkerSettings).fault_slow_worker == 2
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("FAULT_SLOW_WORKER", "1")
+    assert load(WorkerSettings)
 
 
 def test_a_worker_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

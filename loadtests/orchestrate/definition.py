@@ -40,7 +40,7 @@ class Service(_Table):
     name: str
     command: tuple[str, ...]
     env: dict[str, str] = Field(default_factory=dict)
-    """Settings of this service alone."""
+    """Settings of this service alone; $INSTANCE and $PORT are those of the process."""
     instances: str = "1"
     """How many of it run, each with a port of its own; NAME_ADDRESSES has all of them, with commas between."""
     program: str | None = None

@@ -153,9 +153,10 @@ class EmbeddedStack:
         for number in range(1, count + 1):
             name = f"{service.name}-{number}" if count > 1 else service.name
             port = self._port(service, number, count)
-            own = {**env, **{key: self._fill(value) for key, value in service.env.items()}}
+            known = {"INSTANCE": str(number), **({"PORT": str(port)} if port else {})}
+            own = {**env, **{key: self._fill(value, **known) for key, value in service.env.items()}}
             ready_file = state / f"{name}.ready"
-            command = self._filled(service.command, INSTANCE=str(number), **({"PORT": str(port)} if port else {}))
+            command = self._filled(service.command, **known)
             managed = self._processes.start(name, command, env={**own, "READY_FILE": str(ready_file)}, cwd=self._folder)
             started.append(_Instance(service, managed, port, ready_file))
         addresses = ",".join(f"127.0.0.1:{instance.port}" for instance in started)

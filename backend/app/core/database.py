@@ -112,15 +112,15 @@ class Database:
         """A connection for a moment. Raises Unavailable when there is none, or it is lost."""
         try:
             connection = await self._take()
-        except _AWAY as error:
+        except AWAY as error:
             raise Unavailable(_what(error)) from error
         try:
             yield connection
-        except _AWAY as error:
+        except AWAY as error:
             raise Unavailable(_what(error)) from error
         finally:
             # One that cannot be given back is closed; what was asked is answered all the same.
-            with suppress(*_AWAY):
+            with suppress(*AWAY):
                 await self._give_back(connection)
 
     async def _take(self) -> Connection:
@@ -161,7 +161,7 @@ class Database:
 
 
 # Classes 08, 53 and 57 of SQLSTATE, a connection that was cut, and times that ran out.
-_AWAY = (
+AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,

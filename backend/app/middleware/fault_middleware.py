@@ -1,10 +1,15 @@
-"""A fault switch for demonstrations: makes the task list slow, so that an objective is missed."""
+"""Fault switches for demonstrations: a slow list and failing requests, which miss objectives."""
 
 import asyncio
+import random
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.v1 import API_PREFIX
+
+_LIST_PATH = f"{API_PREFIX}/tasks"
+_BODY = b'{"detail":"planted fault"}'
+_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BODY))]
 
 
 class ListDelayMiddleware:
@@ -22,4 +27,26 @@ class ListDelayMiddleware:
         await self._app(scope, receive, send)
 
 
-_LIST_PATH = f"{API_PREFIX}/tasks"
+class ErrorMiddleware:
+    """Answers a share of the API's requests with 500, one half before the work and one after it."""
+
+    def __init__(self, app: ASGIApp, ratio: float) -> None:
+        self._app = app
+        self._ratio = ratio
+        self._random = random.Random()  # noqa: S311 - no secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection; health, metrics and anything but HTTP pass untouched."""
+        ours = scope["type"] == "http" and scope["path"].startswith(f"{API_PREFIX}/")
+        drawn = self._random.random()
+        if not ours or drawn >= self._ratio:
+            await self._app(scope, receive, send)
+            return
+        if drawn < self._ratio / 2:
+            await self._app(scope, receive, _discard)
+        await send({"type": "http.response.start", "status": 500, "headers": _HEADERS})
+        await send({"type": "http.response.body", "body": _BODY})
+
+
+async def _discard(_: Message) -> None:
+    """Do nothing: the answer is lost."""

@@ -4,11 +4,13 @@ A statement gives no row when the user is unknown, inactive or has logged out si
 statement of its own. Answers come as JSON text, made once and never looked into again.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
+from app.core.chance import is_dropped
 from app.core.database import Database, Row
 from app.core.security import Claims
 from app.core.statement import Statement
@@ -20,12 +22,13 @@ _OWNER = "SELECT id FROM users WHERE id = $1 AND token_version = $2 AND is_activ
 
 # A subquery, not a join: it is an index lookup for each row, whatever the statistics say.
 _COUNTS = "(SELECT token_version FROM users WHERE id = owner AND is_active) = version"
+_ENTRIES = "INSERT INTO outbox (task_id) SELECT id FROM made"
 _STORE = f"""made AS (
             INSERT INTO tasks (id, user_id, prompt, output_type, metadata)
             SELECT task, owner, prompt, output_type, metadata::jsonb FROM asked
             RETURNING {_SHOWN}
         ), entries AS (
-            INSERT INTO outbox (task_id) SELECT id FROM made
+            {_ENTRIES}
         )
         SELECT id, row_to_json(made)::text AS task FROM made"""
 
@@ -53,6 +56,16 @@ CREATE_ONCE = Statement(
             FROM claimed
         ), {_STORE}""",
 )
+
+
+def _dropping(statement: Statement) -> Statement:
+    """The same, but the tasks named by one more value have no outbox entry (FAULT_DROP_RATIO)."""
+    last = max(int(number) for number in re.findall(r"\$(\d+)", statement.sql))
+    kept = f"{_ENTRIES} WHERE id <> ALL(${last + 1}::uuid[])"
+    return Statement(statement.name, statement.sql.replace(_ENTRIES, kept))
+
+
+_DROPPING = {statement: _dropping(statement) for statement in (CREATE, CREATE_ONCE)}
 
 FIND_BY_KEY = Statement(
     "find_task_by_key",
@@ -157,39 +170,46 @@ class Page:
     next: Cursor | None
 
 
-async def create_many(database: Database, tasks: Sequence[NewTask]) -> list[str | None]:
+async def create_many(
+    database: Database, tasks: Sequence[NewTask], drop_ratio: float = 0.0
+) -> list[str | None]:
     """Store the tasks and their outbox entries in one transaction; each one as JSON.
 
     None for a task whose owner's token does not count.
     """
     ids = [uuid4() for _ in tasks]
+    statement, dropped = _planted(CREATE, ids, drop_ratio)
     rows = await database.rows(
-        CREATE,
+        statement,
         [task.owner.user_id for task in tasks],
         [task.owner.version for task in tasks],
         ids,
         [task.prompt for task in tasks],
         [task.output_type for task in tasks],
         [task.metadata for task in tasks],
+        *dropped,
     )
     made = {row["id"]: row["task"] for row in rows}
     return [made.get(task_id) for task_id in ids]
 
 
 async def create_once(
-    database: Database, task: NewTask, key: str, fingerprint: bytes
+    database: Database, task: NewTask, key: str, fingerprint: bytes, drop_ratio: float = 0.0
 ) -> str | None:
     """Store the task under the owner's key; None if the key is taken or the token counts not."""
+    task_id = uuid4()
+    statement, dropped = _planted(CREATE_ONCE, [task_id], drop_ratio)
     row = await database.row(
-        CREATE_ONCE,
+        statement,
         task.owner.user_id,
         task.owner.version,
-        uuid4(),
+        task_id,
         task.prompt,
         task.output_type,
         task.metadata,
         key,
         fingerprint,
+        *dropped,
     )
     return None if row is None else row["task"]
 
@@ -232,6 +252,15 @@ async def find(database: Database, owner: Claims, task_id: UUID) -> Row | None:
 async def cancel(database: Database, owner: Claims, task_id: UUID) -> Row | None:
     """`status` is the task's afterwards, None if the user has no such task; no row as in `find`."""
     return await database.row(CANCEL, owner.user_id, owner.version, task_id)
+
+
+def _planted(
+    statement: Statement, ids: Sequence[UUID], drop_ratio: float
+) -> tuple[Statement, tuple[Sequence[UUID], ...]]:
+    """The statement for new tasks, and the value that it takes besides if tasks are dropped."""
+    if not drop_ratio:
+        return statement, ()
+    return _DROPPING[statement], ([one for one in ids if is_dropped(one, drop_ratio)],)
 
 
 def _to_page(row: Row, more: bool) -> Page:

@@ -1,8 +1,9 @@
 """How a simulated task goes: pure functions of seed and task id."""
 
-import hashlib
 import math
 from uuid import UUID
+
+from app.core.chance import uniform
 
 # Tasks never outlast this many means, so a time limit can be chosen that they never reach.
 CAP_MEANS = 10
@@ -16,22 +17,15 @@ def duration_s(seed: int, task_id: UUID, mean_s: float) -> float:
     """
     if mean_s == 0:
         return 0.0
-    uniform = _uniform("duration", seed, task_id)
-    return min(-mean_s * math.log1p(-uniform), CAP_MEANS * mean_s)
+    drawn = uniform("duration", seed, task_id)
+    return min(-mean_s * math.log1p(-drawn), CAP_MEANS * mean_s)
 
 
 def fails(seed: int, task_id: UUID, ratio: float) -> bool:
     """Whether the task fails for good, which a share of `ratio` (0..1) of all tasks does."""
-    return ratio > 0 and _uniform("failure", seed, task_id) < ratio
+    return ratio > 0 and uniform("failure", seed, task_id) < ratio
 
 
 def stumbles(seed: int, task_id: UUID, attempt: int, ratio: float) -> bool:
     """Whether this attempt fails though another might not; a share of `ratio` of all attempts."""
-    return ratio > 0 and _uniform(f"attempt {attempt}", seed, task_id) < ratio
-
-
-def _uniform(purpose: str, seed: int, task_id: UUID) -> float:
-    """A number in [0, 1), evenly spread over task ids and independent between purposes."""
-    digest = hashlib.sha256(f"{purpose}:{seed}:{task_id}".encode()).digest()
-    # 53 bits are what a float's mantissa holds.
-    return (int.from_bytes(digest[:8], "big") >> 11) / (1 << 53)
+    return ratio > 0 and uniform(f"attempt {attempt}", seed, task_id) < ratio

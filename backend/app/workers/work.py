@@ -18,7 +18,7 @@ async def perform(settings: WorkerSettings, claim: Claim) -> Ending:
         TransientError: this attempt came to nothing.
     """
     seed, task_id = settings.task_duration_seed, claim.task_id
-    pause_s = duration_s(seed, task_id, settings.task_duration_mean_s)
+    pause_s = duration_s(seed, task_id, settings.task_duration_mean_s) * settings.fault_slow_worker
     if pause_s:
         await asyncio.sleep(pause_s)
     if stumbles(seed, task_id, claim.attempt, settings.task_transient_ratio):

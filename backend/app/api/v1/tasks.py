@@ -143,7 +143,8 @@ async def _create_once(caller: Caller, body: TaskCreate, key: str) -> Response:
     task = _new_task(claims, body)
     asked = f"{task.output_type}\0{task.metadata}\0{task.prompt}"
     fingerprint = hashlib.blake2b(asked.encode(), digest_size=16).digest()
-    made = await tasks.create_once(database, task, key, fingerprint)
+    drop_ratio = caller.state.settings.fault_drop_ratio
+    made = await tasks.create_once(database, task, key, fingerprint, drop_ratio)
     headers = {}
     if made is None:
         known = await tasks.find_by_key(database, claims, key)
