@@ -12,14 +12,14 @@ from tests.conftest import missing
 from tests.e2e.command import ROOT, Finished, run
 
 # 700 tasks: of so many one in a hundred is certainly dropped, and p95 is known to a tenth of a second.
-USERS, DURATION = 300, "10s"
+USERS, DURATION = 400, "8s"
 DROP_RATIO = 0.01
 # Phase 5's scenario and, of the work alone, a limit half-way between p95 of a mean of 0.4 s (1.2 s) and of twice that.
 CHANGES = {
     "[objectives]\n": '[objectives]\ntask_run = "task_run.p95 < 1.8s"\n',
     # The one request of the check may be one that fails on purpose.
     'check = "/api/v1/auth/me"\n': "",
-    # One task in a hundred is dropped, and one request in two hundred fails: whether these are missed too would be left to chance.
+    # Of tasks one in a hundred is dropped, of requests one in two hundred fails: chance would decide whether these are met.
     '"task_success >= 99%"': '"task_success >= 95%"',
     '"rate >= 99% of 10000/s"': '"rate >= 97% of 10000/s"',
     # How fast the API is on a machine that others use is not the question here.
