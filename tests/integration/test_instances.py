@@ -136,6 +136,9 @@ def _answers(instances: int, logs: Path) -> list[tuple[str, int, Any]]:
         stack = EmbeddedStack(processes, ROOT / "backend" / "stack.toml", "wheels", None).up(1, chosen)
         told = play(stack.host or "")
         assert instances_asked(stack) == instances
+        # Each knows its number, so that one alone can be told to fail.
+        environments = [psutil.Process(managed.process.pid).environ() for managed in stack.services["api"]]
+        assert [one["API_INSTANCE_NUMBER"] for one in environments] == [str(number + 1) for number in range(instances)]
     return told
 
 
