@@ -8,19 +8,43 @@ import psycopg
 from loadtests.probes.sample import Sample
 
 TIMEOUT_S = 2
+APPLICATION = "loadtest-probe"
+"""What the probes' connections are called, so that queries may leave them out."""
+
+
+class PostgresConnection:
+    """A connection that is made when it is needed, and anew after it was lost. Nothing takes longer than two seconds."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def get(self) -> "psycopg.Connection[tuple[object, ...]]":
+        """The connection. Raises psycopg.Error when the database does not answer in time."""
+        if self._connection is None or self._connection.closed:
+            options = f"-c statement_timeout={TIMEOUT_S * 1000}"
+            self._connection = psycopg.connect(
+                self._dsn, autocommit=True, connect_timeout=TIMEOUT_S, options=options, application_name=APPLICATION
+            )
+        return self._connection
+
+    def close(self) -> None:
+        """Give it back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class PostgresProbe:
     """Asks each query once a round. A round that fails gives no samples, and the next one connects anew."""
 
     def __init__(self, dsn: str, queries: Mapping[str, str]) -> None:
-        self._dsn, self._queries = dsn, queries
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection, self._queries = PostgresConnection(dsn), queries
 
     def read(self) -> Iterator[Sample]:
         """One sample a query. Raises psycopg.Error when the database does not answer in time."""
         try:
-            connection = self._connect()
+            connection = self._connection.get()
             for name, query in self._queries.items():
                 row = connection.execute(query.encode()).fetchone()
                 if row is not None and row[0] is not None:
@@ -31,16 +55,6 @@ class PostgresProbe:
             self.close()
             raise
 
-    def _connect(self) -> "psycopg.Connection[tuple[object, ...]]":
-        if self._connection is None or self._connection.closed:
-            options = f"-c statement_timeout={TIMEOUT_S * 1000}"
-            self._connection = psycopg.connect(
-                self._dsn, autocommit=True, connect_timeout=TIMEOUT_S, options=options, application_name="loadtest-probe"
-            )
-        return self._connection
-
     def close(self) -> None:
         """Give the connection back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._connection.close()
