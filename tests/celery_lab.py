@@ -1,6 +1,6 @@
-"""A Celery application for tests of queues, run by the stack's own environment: `python -m tests.celery_lab PRIORITY TIMESTAMP`.
+"""A Celery application for tests of queues, run by the stack's own environment.
 
-As a program it publishes one task; `celery -A tests.celery_lab worker` works them.
+`python -m tests.celery_lab PRIORITY [TIMESTAMP]` publishes one task; `celery -A tests.celery_lab worker` works them.
 """
 
 import os

@@ -34,6 +34,7 @@ class Saying:
         self._facts, self._then = facts, then
 
     def read(self) -> Iterator[Fact]:
+        """One round."""
         yield from self._facts
         if self._then is not None:
             raise self._then
