@@ -124,7 +124,7 @@ def test_redis_that_is_frozen_takes_no_longer_than_its_time(processes: ProcessMa
 
 
 def test_celery_queue_is_read(processes: ProcessManager, valkey: str, tmp_path: Path) -> None:
-    """Messages of all priorities count; the oldest has an age, by its timestamp or by watching it; a worker's is in progress."""
+    """Messages of all priorities count; the oldest has an age, by timestamp or by watching; a worked one is in progress."""
     gate = tmp_path / "open"
     env = {**os.environ, "LAB_BROKER": valkey, "LAB_OPEN": str(gate), "PYTHONPATH": str(ROOT)}
 
@@ -191,7 +191,7 @@ SELECT = {
 
 
 def test_endpoint_is_scraped(services: tuple[Service, Service]) -> None:
-    """A gauge, a counter's rate and value, a histogram's quantiles of the round and its buckets; a gap for what is not there."""
+    """A gauge, a counter's rate and value, a histogram's quantiles of the round and its buckets, a gap for what is not."""
     service, _ = services
     seconds = [0.0]
     probe = PrometheusProbe("api", [service.url], SELECT, shared=True, clock=lambda: seconds[0])
