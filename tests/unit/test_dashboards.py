@@ -226,7 +226,7 @@ def test_links_use_columns_of_their_table() -> None:
 
 
 def test_overrides_name_columns_that_are_there(dashboard: Json) -> None:
-    """A setting for a column that no query makes would be a forgotten one; so would a pattern that no probe's metric matches."""
+    """A setting for a column that no query makes would be a forgotten one, so would a pattern that matches no metric."""
     metrics = [metric.name for delivered in catalog.ALL for metric in delivered]
     for panel in all_panels(dashboard["panels"]):
         columns = {"Time"}
