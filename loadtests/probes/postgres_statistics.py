@@ -75,21 +75,15 @@ class PostgresStatisticsProbe:
 
     def read(self) -> Iterator[Sample]:
         """The gauges, and what grew since the round before. Raises psycopg.Error when the database does not answer in time."""
-        try:
-            connection = self._connection.get()
-            if not self._asked:
-                self._before = _statements(connection)
-                self._asked = True
-            row = connection.execute(_ROUND).fetchone()
-        except psycopg.Error:
-            self.close()
-            raise
-        assert row is not None, "a database that one is connected to has statistics"
+        if not self._asked:
+            self._before = _statements(self._connection)
+            self._asked = True
+        (row,) = self._connection.rows(_ROUND)
         yield from samples(row, self._rounds)
 
     def conclude(self) -> Iterator[Told]:
         """The slowest statements of the run, when the extension pg_stat_statements is there; else nothing."""
-        after = None if self._before is None else _statements(self._connection.get())
+        after = None if self._before is None else _statements(self._connection)
         if self._before is not None and after is not None:
             yield Told("statements", {"slowest": [_told(one) for one in grown(self._before, after)[:SLOWEST]]})
 
@@ -129,13 +123,13 @@ def grown(before: Mapping[int, Statement], now: Mapping[int, Statement]) -> list
     return sorted(did, key=lambda one: one.time_ms, reverse=True)
 
 
-def _statements(connection: "psycopg.Connection[tuple[object, ...]]") -> dict[int, Statement] | None:
+def _statements(connection: PostgresConnection) -> dict[int, Statement] | None:
     """All statements of the database by their id; None without the extension."""
-    found = connection.execute(_EXTENSION).fetchone()
-    if found is None:
+    found = connection.rows(_EXTENSION)
+    if not found:
         return None
     try:
-        rows: list[Any] = connection.execute(sql.SQL(_STATEMENTS).format(sql.Identifier(str(found[0])))).fetchall()
+        rows = connection.rows(sql.SQL(_STATEMENTS).format(sql.Identifier(str(found[0][0]))))
     except (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.UndefinedColumn, psycopg.errors.InsufficientPrivilege):
         return None  # created but not loaded by the server, older than PostgreSQL 13's, or not for this user
     return {key: Statement(" ".join(text.split()), int(calls), float(ms), int(done)) for key, text, calls, ms, done in rows}

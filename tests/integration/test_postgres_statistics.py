@@ -1,17 +1,20 @@
 """PostgreSQL's own statistics, read while sessions do what they count."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import ProbeWatch
-from loadtests.probes.postgres import PostgresProbe
+from loadtests.probes.postgres import NoAnswer, PostgresProbe
 from loadtests.probes.postgres_statistics import PostgresStatisticsProbe
 from loadtests.store.folder import create_folder
 from loadtests.store.records import read_lines
@@ -93,6 +96,29 @@ def test_transactions_cache_and_temporary_files(dsn: str, probe: PostgresStatist
     eventually(probe, all_told)
     assert told["pg_temporary_bytes"] > 1_000_000
     assert 0 < told["pg_cache_hit"] <= 1
+
+
+def test_a_frozen_server_is_a_gap(tmp_path: Path) -> None:
+    """A server that takes the query and is silent holds up no probe for longer than its time; afterwards it is read again."""
+    (tmp_path / "logs").mkdir()
+    with ProcessManager(tmp_path / "logs") as processes:
+        dsn = start_postgres(processes, make_state_folder(processes), "wheels", "probed").dsn
+        probe = PostgresStatisticsProbe(dsn)
+        read(probe)
+        group = processes.named("postgres").process.pid
+        backends = [group, *(child.pid for child in psutil.Process(group).children(recursive=True))]
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(NoAnswer):
+                read(probe)
+            with pytest.raises(psycopg.OperationalError):
+                read(probe)  # does not even let it connect
+        finally:
+            for pid in backends:
+                os.kill(pid, signal.SIGCONT)
+        assert "pg_connections" in read(probe)
+        probe.close()
 
 
 def test_server_without_the_extension_tells_no_statements(probe: PostgresStatisticsProbe) -> None:
