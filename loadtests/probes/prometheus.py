@@ -98,6 +98,7 @@ class Selected:
         """The values over all instances, and what they grew by since the round before; None without any series."""
         parts = {place: values for place, text in texts.items() if (values := self.values(text))}
         if not parts:
+            self._before = self._before or {}  # a series that comes with its first increment was at 0 until then
             return None
         if self.selection.kind == "gauge":
             return _added(parts.values()), None

@@ -231,9 +231,12 @@ def test_counters_of_several_instances_are_added() -> None:
 
 
 def test_an_absent_series_is_unknown() -> None:
-    """Not 0: a name that was misspelt must not look like nothing to do."""
-    selected = chosen("d_total", "counter")
-    assert selected.add({"one": counter(10)}) is None
+    """Not 0: a name that was misspelt must not look like nothing to do. When it comes, it grew from 0."""
+    selected = chosen("c_total", "counter")
+    assert selected.add({"one": "d_total 7\n"}) is None
+    assert added(selected, {"one": counter(10)}) == (10.0, 10.0)
+    assert selected.add({"one": "d_total 7\n"}) is None
+    assert added(selected, {"one": counter(12)}) == (12.0, 2.0)
 
 
 def test_buckets_grow_by_round() -> None:
