@@ -79,10 +79,17 @@ def main() -> int:
         "ratios": _ratios(runs, selects),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    text = render(result)
-    (HERE / "stack.md").write_text(text)
+    text = write_page()
     print(text)
     return 0
+
+
+def write_page() -> str:
+    """Write stack.md from the results that there are; its text."""
+    probes = RESULT.with_name("probes.json")
+    text = render(json.loads(RESULT.read_text()), json.loads(probes.read_text()) if probes.exists() else None)
+    (HERE / "stack.md").write_text(text)
+    return text
 
 
 def measure(names: Sequence[str], rounds: int) -> dict[str, list[StepRun]]:

@@ -1,4 +1,4 @@
-"""benchmarks/stack.md from results/stack.json. Nothing in it is written by hand but the words."""
+"""benchmarks/stack.md from results/stack.json and results/probes.json. Nothing in it is written by hand but the words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +13,8 @@ PROMISES = (
 )
 
 
-def render(result: Mapping[str, Any]) -> str:
-    """The whole page."""
+def render(result: Mapping[str, Any], probes: Mapping[str, Any] | None = None) -> str:
+    """The whole page; `probes` is what `make bench-probes` has measured, if it ever did."""
     machine, selects, edge = result["measured"], result["list_selects"], result["edge"]
     full, bare = selects["full"], selects["without_caching"]
     command = f"make bench-stack{' QUICK=1' if result['quick'] else ''}"
@@ -55,8 +55,23 @@ def render(result: Mapping[str, Any]) -> str:
         "",
         f"{edge['requests']:,} requests for a hashed asset: {edge['origin']:,} reached the origin.",
         "",
+        *(_probes(probes) if probes is not None else []),
     ]
     return "\n".join(lines)
+
+
+def _probes(result: Mapping[str, Any]) -> list[str]:
+    machine, rate, cores = result["measured"], result["throughput"], result["cores_of_the_probes"]
+    return [
+        "## What the probes take",
+        "",
+        f"Made by `make bench-probes` on {machine['date']}, from `results/probes.json`. With all of phase5's "
+        f"probes ({result['metrics']} series) the stack's throughput is {rate['with_probes_of_without']:.3f} of that without, "
+        f"the median of {len(cores['pairs'])} interleaved pairs that lie from {rate['lowest']:.3f} to {rate['highest']:.3f}: "
+        f"{machine['users']} users without a pause, everything on one machine. "
+        f"The probes themselves use {cores['median']:.3f} of a core.",
+        "",
+    ]
 
 
 def _promise(result: Mapping[str, Any], figure: str, bound: float, words: str, promised: str) -> str:

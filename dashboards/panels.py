@@ -47,6 +47,12 @@ def column(name: str, **properties: Any) -> Json:
     return {"matcher": {"id": "byName", "options": name}, "properties": listed}
 
 
+def axis(pattern: str, unit: str) -> Json:
+    """Series whose name matches have a unit, and so an axis, of their own: bytes would flatten what is counted."""
+    properties = [{"id": "unit", "value": unit}, {"id": "custom.axisPlacement", "value": "right"}]
+    return {"matcher": {"id": "byRegexp", "options": pattern}, "properties": properties}
+
+
 def panel(
     kind: str,
     number: int,

@@ -2,7 +2,7 @@
 
 from dashboards.limits import CPU, DB_CONNECTIONS, MEMORY_BYTES, P95_MS, TASKS_IN_PROGRESS
 from dashboards.page import Page, run, scenario, variable
-from dashboards.panels import Json, at_least, at_most, column, graph, row, table
+from dashboards.panels import Json, at_least, at_most, axis, column, graph, row, table
 from dashboards.queries import RUN, TIME, WHOLE_MIX, rows, select, series, tag_values
 
 NAMED = "$tag_metric($tag_selector)"
@@ -10,6 +10,13 @@ NAMED = "$tag_metric($tag_selector)"
 POSTGRES = "/^(db|pg|postgres)_/"
 REDIS = "/^(redis|cache)_/"
 CELERY = "/^(tasks|celery|queue|outbox|relay)_/"
+
+# Most of what these metrics say is a count or a rate.
+UNITS = [
+    axis("/^(redis_memory|pg_temporary_bytes)/", "decbytes"),
+    axis("/^(redis_hit_ratio|pg_cache_hit)/", "percentunit"),
+    axis("/^(pg_longest_transaction|celery_oldest_message|tasks_sampled_(processing|oldest))/", "s"),
+]
 
 
 def page() -> Page:
@@ -71,6 +78,7 @@ def _servers() -> list[Json]:
             "short",
             limits=at_most(DB_CONNECTIONS),
             size=(8, 8),
+            overrides=UNITS,
         ),
         graph(
             12,
@@ -79,6 +87,7 @@ def _servers() -> list[Json]:
             [_probe(f'"metric" =~ {REDIS}')],
             "short",
             size=(8, 8),
+            overrides=UNITS,
         ),
         graph(
             13,
@@ -89,6 +98,7 @@ def _servers() -> list[Json]:
             "short",
             limits=at_least(TASKS_IN_PROGRESS),
             size=(8, 8),
+            overrides=UNITS,
         ),
     ]
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,11 @@ class Queue:
             found.append([UUID(one) for one in ids])
         return found
 
+    def timestamps(self) -> list[object]:
+        """AMQP's property `timestamp` of each message, the oldest first."""
+        raw = self._broker.lrange(self._name, 0, -1)[::-1]
+        return [json.loads(one)["properties"].get("timestamp") for one in raw]
+
     def clear(self) -> None:
         """Lose all messages."""
         self._broker.delete(self._name)
@@ -105,6 +111,23 @@ def test_a_message_has_its_limit(
     small = worker_settings.model_copy(update={"task_batch": 3})
     assert Relay(small, celery_app, threading.Event()).publish_new(db, producer) == 7
     assert queue.messages() == [ids[:3], ids[3:6], ids[6:]]
+
+
+def test_a_message_says_when_it_was_published(
+    api: Api,
+    person: Person,
+    db: Connection[Any],
+    relay: Relay,
+    producer: Producer,
+    queue: Queue,
+) -> None:
+    """In AMQP's property `timestamp`, in seconds: who watches the queue knows its age."""
+    before = int(time.time())
+    api.create_task(person)
+    relay.publish_new(db, producer)
+    (told,) = queue.timestamps()
+    assert isinstance(told, int)
+    assert before <= told <= time.time()
 
 
 def test_an_attempt_is_not_published_before_its_time(

@@ -26,6 +26,11 @@ class ServersTable(_Table):
     """Name of its database."""
     redis: bool = False
 
+    @property
+    def names(self) -> list[str]:
+        """What they are called among the stack's services, in the order in which they are started."""
+        return [*(["postgres"] if self.postgres is not None else []), *(["redis"] if self.redis else [])]
+
 
 class Step(_Table):
     """A command that is run to its end before the services start."""

@@ -67,12 +67,7 @@ class EmbeddedStack:
     @property
     def parts(self) -> list[str]:
         """Names of what `up` starts, in order."""
-        return [*self._servers, *(service.name for service in self._services)]
-
-    @property
-    def _servers(self) -> list[str]:
-        wanted = self._definition.servers
-        return [*(["postgres"] if wanted.postgres is not None else []), *(["redis"] if wanted.redis else [])]
+        return [*self._definition.servers.names, *(service.name for service in self._services)]
 
     @property
     def missing(self) -> list[str]:
@@ -107,7 +102,7 @@ class EmbeddedStack:
         hosts = [f"http://127.0.0.1:{instance.port}" for instance in running if instance.service is self._target]
         told = {name: self._fill(value) for name, value in self._definition.told.items()}
         known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or "", **told}
-        by_name = {name: (self._processes.named(name),) for name in self._servers}
+        by_name = {name: (self._processes.named(name),) for name in self._definition.servers.names}
         addresses: dict[str, tuple[str, ...]] = {}
         for one in running:
             name = one.service.name

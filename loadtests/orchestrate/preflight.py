@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from redis.connection import parse_url
 
 from loadtests import settings
 from loadtests.errors import InputError, NotReadyError
@@ -48,6 +49,17 @@ def check_dsn(env: dict[str, str]) -> None:
         raise InputError(
             f"{settings.DSN}: not an address of PostgreSQL (write postgresql://user:password@host:port/database)"
         ) from None
+
+
+def check_redis_urls(plan: Plan, env: dict[str, str]) -> None:
+    """The addresses that the scenario's probes need can be understood, if they are set; they too hold passwords."""
+    probes = plan.scenario.probes
+    for variable, asked in ((settings.REDIS_URL, probes.redis), (settings.BROKER_URL, probes.celery)):
+        try:
+            if asked and env.get(variable):
+                parse_url(env[variable])  # type: ignore[no-untyped-call]  # has no annotations
+        except ValueError:
+            raise InputError(f"{variable}: not an address of Redis (write redis://:password@host:port/database)") from None
 
 
 def check_metrics_port(port: int) -> None:

@@ -17,14 +17,13 @@ from loadtests import settings
 from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.window import Window
-from loadtests.orchestrate import preflight, upload
+from loadtests.orchestrate import preflight, probing, upload
+from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
-from loadtests.orchestrate.watch import Probe, ProbeWatch
-from loadtests.probes.postgres import PostgresProbe
-from loadtests.probes.process import ProcessProbe
+from loadtests.orchestrate.watch import ProbeWatch
 from loadtests.report.live import Progress
 from loadtests.report.terminal import print_verdict
 from loadtests.report.write import write_report
@@ -81,9 +80,11 @@ class Run:
         preflight.raise_descriptor_limit(connections, "a worker")
         if self._embedded:
             preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
+            probing.check_services(plan.scenario, read_definition(Path(plan.scenario.stack.definition)))
         else:
             preflight.check_secret(plan, dict(os.environ))
             preflight.check_dsn(dict(os.environ))
+            preflight.check_redis_urls(plan, dict(os.environ))
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
         with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
@@ -126,7 +127,7 @@ class Run:
             progress.target(host)
             self._write_manifest(folder, host, stack.settings)
             preflight.check_token(host, self._plan, stack.secrets.get(settings.JWT_SECRET, ""))
-            probes = ProbeWatch(folder, self._probes(stack))
+            probes = self._probes(folder, stack, progress)
             probes.start()
             if self._uploader is not None:
                 self._uploader.start(os.environ)
@@ -173,16 +174,11 @@ class Run:
         progress.status(f"stack: ready at {up.host} after {time.monotonic() - started:.1f} s")
         return up
 
-    def _probes(self, stack: Stack) -> dict[str, Probe]:
-        wanted = self._plan.scenario.probes
-        probes: dict[str, Probe] = {}
-        dsn = stack.secrets.get(settings.DSN)
-        if wanted.postgres and dsn:
-            probes["postgres"] = PostgresProbe(dsn, wanted.postgres)
-        for service in wanted.processes:
-            if service in stack.services:
-                probes[f"process {service}"] = ProcessProbe(service, [one.process.pid for one in stack.services[service]])
-        return probes
+    def _probes(self, folder: RunFolder, stack: Stack, progress: Progress) -> ProbeWatch:
+        made = probing.make_probes(self._plan.scenario.probes, stack)
+        for name, reason in made.absent.items():
+            progress.status(f"no probe of {name}: {reason}")
+        return ProbeWatch(folder, made.probes, made.absent)
 
     # The load.
 

@@ -1,12 +1,14 @@
 """Runs the probes once a second beside the load and writes what they say into the run's folder."""
 
+import math
+import re
 import threading
 import time
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Protocol, runtime_checkable
 
 from loadtests.errors import RunError
-from loadtests.probes.sample import Sample
+from loadtests.probes.sample import Counter, Distribution, Fact, Gap, Sample, Told
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineWriter
 
@@ -17,19 +19,29 @@ PATIENCE_S = 5.0
 class Probe(Protocol):
     """A reader of server-side facts."""
 
-    def read(self) -> Iterator[Sample]:
-        """One round of samples; raises when the server does not answer."""
+    def read(self) -> Iterator[Fact]:
+        """One round; raises when the server does not answer. What it said before that is kept."""
 
     def close(self) -> None:
         """Give back what the probe holds."""
 
 
+@runtime_checkable
+class Concluding(Protocol):
+    """A probe that has something to say at the end."""
+
+    def conclude(self) -> Iterator[Told]:
+        """Events of the run, asked for once, after the last round."""
+
+
 class ProbeWatch:
     """A thread a probe, a line a round. A probe that fails is a gap with its reason; none stops another, or the run."""
 
-    def __init__(self, folder: RunFolder, probes: dict[str, Probe]) -> None:
+    def __init__(self, folder: RunFolder, probes: Mapping[str, Probe], absent: Mapping[str, str] | None = None) -> None:
+        """`absent` are probes that were asked for and cannot be had, with the reasons: a gap each, once."""
+        self._folder = folder
         self._writer = LineWriter(folder.file("probes.jsonl"))
-        self._probes = probes
+        self._absent = absent or {}
         self._done = threading.Event()
         self.trouble: RunError | None = None
         """Why nothing is written any more (a full disk)."""
@@ -40,6 +52,8 @@ class ProbeWatch:
 
     def start(self) -> None:
         """Begin."""
+        if self._absent:
+            self._writer.append({"time": time.time(), "samples": [], "gaps": dict(self._absent)})
         for thread in self._threads:
             thread.start()
 
@@ -56,19 +70,63 @@ class ProbeWatch:
         beat = time.monotonic()
         while not self._done.wait(max(0.0, beat - time.monotonic())):
             beat = max(beat + INTERVAL_S, time.monotonic())
-            record = self._round(name, probe)
-            try:
-                self._writer.append(record)
-            except RunError as error:
-                self.trouble = error
+            if not self._write(round_of(name, probe)):
                 break
+        else:
+            if isinstance(probe, Concluding):
+                self._conclude(name, probe)
         probe.close()
 
-    def _round(self, name: str, probe: Probe) -> dict[str, object]:
+    def _conclude(self, name: str, probe: Concluding) -> None:
         now = time.time()
         try:
-            samples = [[sample.metric, sample.selector, sample.value] for sample in probe.read()]
-        except Exception as error:  # whatever a server's library raises is a gap
-            reason = (str(error).splitlines() or [""])[0]
-            return {"time": now, "samples": [], "gaps": {name: f"{type(error).__name__}: {reason}"}}
-        return {"time": now, "samples": samples, "gaps": {}}
+            told = list(probe.conclude())
+        except Exception as error:  # as in a round
+            self._write({"time": now, "samples": [], "gaps": {name: reason_of(error)}})
+            return
+        try:
+            for event, details in told:
+                self._folder.event(event, None, **details)
+        except RunError as error:
+            self.trouble = error
+
+    def _write(self, record: Mapping[str, object]) -> bool:
+        try:
+            self._writer.append(record)
+        except RunError as error:
+            self.trouble = error
+        return self.trouble is None
+
+
+def round_of(name: str, probe: Probe) -> dict[str, object]:
+    """One line of `probes.jsonl`. `counters` and `buckets` are there only when the probe has some."""
+    samples: list[list[object]] = []
+    counters: dict[str, float] = {}
+    buckets: dict[str, list[list[object]]] = {}
+    gaps: dict[str, str] = {}
+    record: dict[str, object] = {"time": time.time(), "samples": samples, "gaps": gaps}
+    try:
+        for fact in probe.read():
+            match fact:
+                case Sample(metric, selector, value) if math.isfinite(value):
+                    samples.append([metric, selector, value])
+                case Counter(metric, value) if math.isfinite(value):
+                    counters[metric] = value
+                case Distribution(metric, values):
+                    buckets[metric] = [["+Inf" if math.isinf(bound) else bound, count] for bound, count in values]
+                case Gap(what, reason):
+                    gaps[what] = without_secrets(reason)
+    except Exception as error:  # whatever a server's library raises is a gap
+        gaps[name] = reason_of(error)
+    record.update({key: found for key, found in (("counters", counters), ("buckets", buckets)) if found})
+    return record
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return without_secrets(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+
+
+def without_secrets(text: str) -> str:
+    """The text, addresses in it without user and password."""
+    return re.sub(r"://\S*@", "://", text)

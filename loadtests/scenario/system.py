@@ -1,5 +1,6 @@
 """What a scenario file says of the system under test: the stack, its probes, its tasks, the faults that are planted in it."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -78,6 +79,15 @@ class Selection(Table):
     unit: Literal["count", "duration", "size", "ratio"] = "count"
     """Unit of a gauge's limit; a histogram is of durations (s), a counter of `/s`."""
 
+    @model_validator(mode="after")
+    def _patterns(self) -> "Selection":
+        for name, pattern in self.labels.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"label {name!r}: {pattern!r} is no regular expression: {error}") from None
+        return self
+
 
 class PrometheusProbe(Table):
     """`[probes.prometheus.NAME]`: an endpoint in Prometheus's text format."""
@@ -97,6 +107,8 @@ class PrometheusProbe(Table):
     def _somewhere(self) -> "PrometheusProbe":
         if (self.url is None) == (self.service is None):
             raise ValueError("an endpoint has either a url or a service")
+        if self.url is not None and not re.match(r"https?://[^/]", self.url):
+            raise ValueError("url needs the form http://host:port/path")
         return self
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 
+from loadtests.objectives import catalog
 from tests.e2e.command import ROOT, Finished, loadtest, run
 from tests.e2e.conftest import HOSTED, Target
 
@@ -31,6 +32,22 @@ def test_embedded_run_passes_and_leaves_nothing(out: Path) -> None:
     assert {file.name for file in (finished.folder / "hdr").iterdir()} == {
         f"{name}.{kind}.hlog" for name in ("list_tasks", "create_task") for kind in ("response", "service")
     }
+    _assert_probed(finished.folder)
+
+
+def _assert_probed(folder: Path) -> None:
+    """Every metric of the probes that phase5 asks for is in the record, and no probe failed while the load ran."""
+    records = [json.loads(line) for line in (folder / "probes.jsonl").read_text().splitlines()]
+    delivered = {metric for record in records for metric, _, _ in record["samples"]}
+    expected = {
+        metric.name for probe in (catalog.POSTGRES, catalog.REDIS, catalog.CELERY, catalog.PROCESSES) for metric in probe
+    }
+    assert delivered == expected | {"db_connections", "tasks_in_progress", "list_requests", "list_reads"}
+    assert {name for record in records for name in record.get("counters", ())} == {"list_requests", "list_reads"}
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    (epoch,) = [event["epoch"] for event in events if event["event"] == "start"]
+    # A counter comes with its first step: until then the endpoint has no such series.
+    assert [record["gaps"] for record in records if record["time"] > epoch + 3 and record["gaps"]] == []
 
 
 def test_run_accounts_for_every_request_and_task(target: Target, out: Path) -> None:

@@ -1,9 +1,11 @@
-"""What tests of the HTTP client share."""
+"""What tests of the HTTP client share, and those that start processes."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from loadtests.orchestrate.processes import ProcessManager
 from tests.http_lab import Lab, running_lab
 from tests.identity import Identity, make_identity
 
@@ -19,3 +21,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
     """A TLS certificate that nobody trusts."""
     return make_identity(tmp_path_factory.mktemp("identity"))
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[ProcessManager]:
+    """A manager whose processes end with the test."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    with ProcessManager(logs) as manager:
+        yield manager

@@ -95,7 +95,7 @@ def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFol
     probes: dict[str, Probe] = {
         "good": PostgresProbe(dsn, {"in_progress": "SELECT count(*) FROM jobs WHERE status = 'processing'"}),
         "bad": PostgresProbe(dsn, {"nonsense": "SELECT nonsense"}),
-        "process": ProcessProbe("postgres", [pid]),
+        "process": ProcessProbe({"postgres": {"postgres": lambda: pid}}),
     }
     watch = ProbeWatch(folder, probes)
     watch.start()
@@ -105,7 +105,7 @@ def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFol
     watch.stop()
     records = list(read_lines(folder.file("probes.jsonl")))
     good = [one for one in records if any(sample[0] == "in_progress" for sample in one["samples"])]
-    process = [one for one in records if any(sample[0] == "cpu" for sample in one["samples"])]
+    process = [one for one in records if any(sample[0] == "memory" for sample in one["samples"])]
     bad = [one for one in records if one["gaps"]]
     assert len(good) + len(process) + len(bad) == len(records)
     assert min(len(good), len(process), len(bad)) >= 3
@@ -127,7 +127,7 @@ def test_frozen_probe_stops_no_other(database: tuple[str, int], folder: RunFolde
         def close(self) -> None:
             """Nothing to close."""
 
-    watch = ProbeWatch(folder, {"frozen": Frozen(), "process": ProcessProbe("postgres", [database[1]])})
+    watch = ProbeWatch(folder, {"frozen": Frozen(), "process": ProcessProbe({"postgres": {"postgres": lambda: database[1]}})})
     watch.start()
     time.sleep(2.5)
     before = time.monotonic()

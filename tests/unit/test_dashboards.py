@@ -14,6 +14,7 @@ from dashboards import limits
 from dashboards.__main__ import FOLDER, files, main
 from dashboards.page import TITLES
 from dashboards.queries import BOUNDS_MS, DATASOURCE
+from loadtests.objectives import catalog
 from loadtests.scenario.load import load_plan
 from tests.grafana_macros import ALL, VARIABLE, Board, Query, all_panels
 from tests.metrics_contract import bounds_ms, contract
@@ -225,15 +226,20 @@ def test_links_use_columns_of_their_table() -> None:
 
 
 def test_overrides_name_columns_that_are_there(dashboard: Json) -> None:
-    """A setting for a column that no query makes would be a forgotten one."""
+    """A setting for a column that no query makes would be a forgotten one, so would a pattern that matches no metric."""
+    metrics = [metric.name for delivered in catalog.ALL for metric in delivered]
     for panel in all_panels(dashboard["panels"]):
         columns = {"Time"}
         for target in panel.get("targets", []):
             columns |= set(re.findall(r'"([^"]+)"', target["query"]))
         columns |= {one["options"].get("alias") for one in panel.get("transformations", [])}
         for override in panel.get("fieldConfig", {}).get("overrides", []):
-            assert override["matcher"] == {"id": "byName", "options": override["matcher"]["options"]}
-            assert override["matcher"]["options"] in columns, (panel["title"], override)
+            matcher = override["matcher"]
+            if matcher["id"] == "byRegexp":
+                assert any(re.match(matcher["options"].strip("/"), metric) for metric in metrics), (panel["title"], override)
+            else:
+                assert matcher == {"id": "byName", "options": matcher["options"]}
+                assert matcher["options"] in columns, (panel["title"], override)
 
 
 def test_annotations_show_each_event_once(dashboard: Json) -> None:

@@ -1,9 +1,14 @@
 """How the stack's benchmark reads a run."""
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from benchmarks.probes import PHASE5, ProbedRun, summary, tables
+from benchmarks.stack import RESULT
+from benchmarks.stack_render import render
 from benchmarks.stack_run import Steps, _counters, _judge, _Seen
 from loadtests.measure.window import Window
 
@@ -63,3 +68,23 @@ def test_narrow_steps_lie_about_the_rate(rate: float) -> None:
     """A rate that was found lies within them, with room above; a variant that held nothing is tried from a low one."""
     rates = Steps.about(rate).rates
     assert 0 < rates[0] < max(rate, 40.0) < rates[-1] / 1.4
+
+
+def test_the_probes_of_phase5_are_those_that_are_measured() -> None:
+    """All its tables of probes, as they stand there, and nothing else of it."""
+    text = PHASE5.read_text()
+    assert tomllib.loads(tables(text, "probes")) == {"probes": tomllib.loads(text)["probes"]}
+
+
+def test_what_the_probes_take_is_told_by_pairs() -> None:
+    """Neighbours are compared; the page tells the median and how far the pairs lie apart, and is whole without them."""
+    off = [ProbedRun(rate, 0.01, 0, 0) for rate in (1000.0, 2000.0, 1000.0)]
+    on = [ProbedRun(rate, 0.03, 44, gaps) for rate, gaps in ((990.0, 0), (1900.0, 2), (1010.0, 0))]
+    found = summary(off, on)
+    assert found["throughput"] == {"with_probes_of_without": 0.99, "lowest": 0.95, "highest": 1.01}
+    assert (found["metrics"], found["gaps"]) == (44, 2)
+    stack = json.loads(RESULT.read_text())
+    page = render(stack, {"measured": {"date": "today", "users": 100}, **found})
+    assert page.startswith(render(stack))
+    assert "(44 series) the stack's throughput is 0.990 of that without, the median of 3 interleaved pairs" in page
+    assert "use 0.020 of a core" in page

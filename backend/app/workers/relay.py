@@ -140,9 +140,13 @@ class Relay:
 
     def _publish(self, producer: Producer, task_ids: list[UUID]) -> None:
         size = self._settings.task_batch
+        # Celery sets none of its own. With it one can see how long the oldest message waits.
+        now = int(time.time())
         for start in range(0, len(task_ids), size):
             batch = [str(one) for one in task_ids[start : start + size]]
-            self._celery.send_task(RUN_TASKS, args=[batch], producer=producer, retry=False)
+            self._celery.send_task(
+                RUN_TASKS, args=[batch], producer=producer, retry=False, timestamp=now
+            )
 
     def _tell(self, user_ids: list[UUID]) -> None:
         """Lists of these users changed. Without Redis they may be old until their time is over."""
