@@ -3,8 +3,8 @@
 from loadtests.objectives.grammar import Metric, Unit
 
 
-def _gauge(name: str, unit: Unit, source: str, selectable: bool = False) -> Metric:
-    return Metric(name, "gauge", unit, selectable, source)
+def _gauge(name: str, unit: Unit, source: str, probe: str, selectable: bool = False) -> Metric:
+    return Metric(name, "gauge", unit, selectable, source, probe)
 
 
 _POSTGRES: tuple[tuple[str, Unit, str], ...] = (
@@ -20,7 +20,7 @@ _POSTGRES: tuple[tuple[str, Unit, str], ...] = (
     ("pg_deadlocks", "rate", "pg_stat_database"),
     ("pg_temporary_bytes", "size", "pg_stat_database"),
 )
-POSTGRES = tuple(_gauge(name, unit, f"PostgreSQL: {view}") for name, unit, view in _POSTGRES)
+POSTGRES = tuple(_gauge(name, unit, f"PostgreSQL: {view}", "postgres statistics") for name, unit, view in _POSTGRES)
 """With `probes.postgres_statistics`, of the database that the DSN names; the probe itself is left out."""
 
 _REDIS: tuple[tuple[str, Unit], ...] = (
@@ -33,27 +33,27 @@ _REDIS: tuple[tuple[str, Unit], ...] = (
     ("redis_clients", "count"),
     ("redis_blocked_clients", "count"),
 )
-REDIS = tuple(_gauge(name, unit, "Redis: INFO") for name, unit in _REDIS)
+REDIS = tuple(_gauge(name, unit, "Redis: INFO", "redis") for name, unit in _REDIS)
 """With `probes.redis`."""
 
 CELERY = (
-    _gauge("celery_queue_depth", "count", "Redis: the queue", selectable=True),
-    _gauge("celery_oldest_message", "duration", "Redis: the queue", selectable=True),
-    _gauge("celery_in_progress", "count", "Redis: unacknowledged messages"),
+    _gauge("celery_queue_depth", "count", "Redis: the queue", "celery", selectable=True),
+    _gauge("celery_oldest_message", "duration", "Redis: the queue", "celery", selectable=True),
+    _gauge("celery_in_progress", "count", "Redis: unacknowledged messages", "celery"),
 )
 """With `probes.celery`; the selector is the queue."""
 
 PROCESSES = (
-    _gauge("cpu", "ratio", "processes", selectable=True),
-    _gauge("memory", "size", "processes", selectable=True),
-    _gauge("file_descriptors", "count", "processes", selectable=True),
+    _gauge("cpu", "ratio", "processes", "processes", selectable=True),
+    _gauge("memory", "size", "processes", "processes", selectable=True),
+    _gauge("file_descriptors", "count", "processes", "processes", selectable=True),
 )
 """With `probes.processes` or `probes.containers`; the selector is the service, or an instance of it such as `api-1`."""
 
 SAMPLED_TASKS = (
-    _gauge("tasks_sampled_processing", "duration", "the API, sampled"),
-    _gauge("tasks_sampled_oldest", "duration", "the API, sampled"),
-    _gauge("tasks_sampled_unfinished", "count", "the API, sampled"),
+    _gauge("tasks_sampled_processing", "duration", "the API, sampled", "sampled tasks"),
+    _gauge("tasks_sampled_oldest", "duration", "the API, sampled", "sampled tasks"),
+    _gauge("tasks_sampled_unfinished", "count", "the API, sampled", "sampled tasks"),
 )
 """With `tasks.api.item`."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from loadtests.measure.counters import Buckets, quantile
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
-from loadtests.objectives.grammar import Kind, Objective, percentile
+from loadtests.objectives.grammar import Kind, Metric, Objective, percentile
 
 Status = Literal["pass", "fail"]
 
@@ -43,10 +43,10 @@ class Facts:
     steady_s: float
     gauges: Mapping[tuple[str, str | None], Sequence[float]] = field(default_factory=dict)
     """Samples by (metric, selector)."""
-    known: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
-    """Share of the load's seconds with a sample, of each of them that is not known throughout."""
-    coverage: float = 0.0
-    """Least share that is enough for a judgement."""
+    doubts: Mapping[tuple[str, str | None], str] = field(default_factory=dict)
+    """What is wrong with the samples of metrics that are known for too little of the load, by (metric, selector)."""
+    silences: Callable[[Metric, str | None], str | None] = lambda *_: None
+    """Why there is nothing of a metric at all, where somebody knows."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Ratios of counters, over the whole load."""
     distributions: Mapping[str, Buckets] = field(default_factory=dict)
@@ -82,17 +82,26 @@ class Result:
 
 
 def evaluate(name: str, objective: Objective, facts: Facts) -> Result:
-    """Compare one objective with the facts."""
+    """Compare one objective with the facts. What was known too rarely misses it, whatever its value."""
     observed = observe(objective, facts)
+    doubt = facts.doubts.get((objective.metric.name, objective.selector))
     return Result(
         name=name,
         objective=str(objective),
         observed=observed,
-        observed_text="no data" if observed is None else objective.format_value(observed),
-        status="pass" if observed is not None and objective.holds(observed) else "fail",
+        observed_text=_observed_text(objective, observed, doubt, facts),
+        status="pass" if observed is not None and doubt is None and objective.holds(observed) else "fail",
         limit=objective.threshold,
         source=_source(objective),
     )
+
+
+def _observed_text(objective: Objective, observed: float | None, doubt: str | None, facts: Facts) -> str:
+    if observed is None:
+        reason = facts.silences(objective.metric, objective.selector)
+        return f"no data ({reason})" if reason else "no data"
+    shown = objective.format_value(observed)
+    return f"{shown}, {doubt}" if doubt else shown
 
 
 def observe(objective: Objective, facts: Facts) -> float | None:
@@ -203,15 +212,20 @@ _OBSERVERS: dict[Kind, Callable[[Objective, Facts], float | None]] = {
 
 
 def _source(objective: Objective) -> str:
+    """Who says so, and the file in which it stands."""
+    return f"{objective.metric.source}, {_file(objective)}"
+
+
+def _file(objective: Objective) -> str:
     match objective.metric.kind:
-        case "gauge":
-            return "windows.jsonl" if objective.metric.name == "users" else "probes.jsonl"
-        case "task_latency" | "task_count":
-            return "tasks.jsonl"
+        case "gauge" if objective.metric.name != "users":
+            return "probes.jsonl"
         case "share" | "distribution":
             return "probes.jsonl"
-        case "recovery":
-            return "windows.jsonl, events.jsonl"
+        case "task_latency" | "task_count":
+            return "tasks.jsonl"
         case "ratio" if objective.metric.name == "task_success":
             return "tasks.jsonl"
+        case "recovery":
+            return "windows.jsonl and events.jsonl"
     return "windows.jsonl"

@@ -54,6 +54,8 @@ class Metric:
     selectable: bool = False
     source: str = "client"
     """Who says so, in words."""
+    probe: str = ""
+    """The probe that delivers it, as `probes.jsonl` calls it."""
 
     @property
     def has_statistic(self) -> bool:

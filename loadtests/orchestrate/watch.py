@@ -82,7 +82,7 @@ class ProbeWatch:
         try:
             told = list(probe.conclude())
         except Exception as error:  # as in a round
-            self._write({"time": now, "samples": [], "gaps": {name: reason_of(error)}})
+            self._write({"time": now, "probe": name, "samples": [], "gaps": {name: reason_of(error)}})
             return
         try:
             for event, details in told:
@@ -104,7 +104,7 @@ def round_of(name: str, probe: Probe) -> dict[str, object]:
     counters: dict[str, float] = {}
     buckets: dict[str, list[list[object]]] = {}
     gaps: dict[str, str] = {}
-    record: dict[str, object] = {"time": time.time(), "samples": samples, "gaps": gaps}
+    record: dict[str, object] = {"time": time.time(), "probe": name, "samples": samples, "gaps": gaps}
     try:
         for fact in probe.read():
             match fact:

@@ -14,6 +14,7 @@ from loadtests.objectives.evaluate import Facts, TaskFacts
 from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
+from loadtests.report.probed import Probed
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
 from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
@@ -130,18 +131,17 @@ class Evidence:
         """Workers that did not report their end."""
         return find_losses(self.plan, self.totals, self.events)
 
+    @cached_property
+    def probed(self) -> Probed:
+        """What the probes saw of the load."""
+        scenario = self.plan.scenario
+        return Probed.of(self.folder.file("probes.jsonl"), scenario.probes, scenario.tasks, self.start_epoch, self.end_s)
+
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""
-        found: dict[tuple[str, str | None], list[float]] = {}
+        found = dict(self.probed.gauges)
         if self.totals.users:
             found["users", None] = self.totals.users
-        start = self.start_epoch
-        if start is None:
-            return found
-        for record in read_lines(self.folder.file("probes.jsonl")):
-            if start <= record["time"] <= start + self.end_s:
-                for metric, selector, value in record["samples"]:
-                    found.setdefault((metric, selector), []).append(value)
         return found
 
     def facts(self) -> Facts:
@@ -153,6 +153,10 @@ class Evidence:
             steady_ok=self.steady_ok,
             steady_s=float(last - first),
             gauges=self.gauges(),
+            doubts=self.probed.doubts(),
+            silences=self.probed.silence,
+            shares=self.probed.shares,
+            distributions=self.probed.distributions,
             tasks=self.tasks.facts if self.tasks else None,
         )
 

@@ -40,16 +40,20 @@ def _bullets(texts: Sequence[str]) -> Iterable[str]:
 
 
 def _table(found: Sequence[Row]) -> Iterable[str]:
-    yield "| | objective | limit | observed | margin |"
-    yield "|---|---|---:|---:|---:|"
+    yield "| | objective | limit | observed | margin | source |"
+    yield "|---|---|---:|---:|---:|---|"
     for row in found[:MOST_ROWS]:
         status = "**FAIL**" if row.result.status == "fail" else "pass"
-        cells = (plain(text) for text in (row.metric, row.limit, row.result.observed_text, row.margin_text))
+        cells = (plain(text) for text in _cells(row))
         yield f"| {status} | {plain(row.result.name)}: {' | '.join(cells)} |"
     rest = found[MOST_ROWS:]
     if rest:
         missed = sum(row.result.status == "fail" for row in rest)
-        yield f"| | … and {len(rest)} more, {missed} of them missed: see `report.html` | | | |"
+        yield f"| | … and {len(rest)} more, {missed} of them missed: see `report.html` | | | | |"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return row.metric, row.limit, row.result.observed_text, row.margin_text, row.result.source
 
 
 def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> Iterable[str]:

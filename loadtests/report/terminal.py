@@ -12,6 +12,8 @@ from loadtests.report.screen import printable
 from loadtests.report.verdict import Verdict
 
 STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
+SOURCES_FROM = 120
+"""Least width of a terminal on which each line says where its number came from; everywhere else report.html does."""
 SHOWN = {"lateness": "lateness p99", "cpu": "cpu", "loop_lag": "loop lag p99", "reconnects": "reconnects", "memory": "memory"}
 """Health checks whose figures are shown when all is well, and how they are called."""
 
@@ -19,7 +21,7 @@ SHOWN = {"lateness": "lateness p99", "cpu": "cpu", "loop_lag": "loop lag p99", "
 def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], folder: str) -> None:
     """Objectives, what is wrong with the generator if anything, and on the last line the verdict and the folder."""
     console.print()
-    console.print(_table(verdict.objectives))
+    console.print(_table(verdict.objectives, with_sources=console.width >= SOURCES_FROM))
     unhealthy = [result for result in verdict.health if result.status == "fail"]
     for result in unhealthy:
         mark = ("INVALID", STYLES["invalid"])
@@ -39,13 +41,16 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
     console.print(Text.assemble(("VERDICT: " + verdict.word.upper(), STYLES[verdict.word]), f"  {folder}"), soft_wrap=True)
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: Sequence[Result], with_sources: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("")
     table.add_column("objective", overflow="fold")
     table.add_column("asked", overflow="fold")
     table.add_column("observed", justify="right", overflow="fold")
+    if with_sources:
+        table.add_column("source", style="dim", overflow="fold")
     for result in results:
         mark = Text(result.status.upper(), style=STYLES[result.status])
-        table.add_row(mark, *(Text(printable(text)) for text in (result.name, result.objective, result.observed_text)))
+        texts = [result.name, result.objective, result.observed_text, *([result.source] if with_sources else [])]
+        table.add_row(mark, *(Text(printable(text)) for text in texts))
     return table

@@ -1,6 +1,7 @@
 """The verdict: a pure function of the run's files. Health first, for what cannot be believed is neither met nor missed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,7 +51,13 @@ def judge(evidence: Evidence) -> Verdict:
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    return Verdict(word, objectives, health, evidence.plan.notes)
+    return Verdict(word, objectives, health, [*evidence.plan.notes, *_gaps(evidence)])
+
+
+def _gaps(evidence: Evidence) -> Iterator[str]:
+    """Probes that did not answer, whether an objective needed them or not."""
+    for name, (rounds, reason) in sorted(evidence.probed.gaps.items()):
+        yield f"{name}: no answer in {rounds:,} of {math.ceil(evidence.end_s):,} s ({reason})"
 
 
 def health_limits(health: Health) -> HealthLimits:

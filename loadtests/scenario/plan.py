@@ -131,17 +131,23 @@ def metrics(probes: Probes, tasks: Tasks | None) -> dict[str, Metric]:
         (catalog.SAMPLED_TASKS, tasks is not None and tasks.api is not None and tasks.api.item is not None and tasks.sample),
     )
     known.update({metric.name: metric for delivered, asked in wanted if asked for metric in delivered})
-    known.update({name: Metric(name, "gauge", "count", source="PostgreSQL: own query") for name in probes.postgres})
+    known.update(
+        {name: Metric(name, "gauge", "count", source="PostgreSQL: own query", probe="postgres") for name in probes.postgres}
+    )
     for place, endpoint in probes.prometheus.items():
-        known.update({name: _selected(name, one, f"Prometheus: {place}") for name, one in endpoint.select.items()})
-    known.update({name: Metric(name, "share", "ratio", source="Prometheus: counters") for name in probes.shares})
+        known.update({name: _selected(name, one, place) for name, one in endpoint.select.items()})
+    counted = {name: place for place, endpoint in probes.prometheus.items() for name in endpoint.select}
+    for name, share in probes.shares.items():
+        place = counted.get(share.whole, "")
+        known[name] = Metric(name, "share", "ratio", False, f"Prometheus: {place}", f"prometheus {place}")
     return known
 
 
-def _selected(name: str, selection: Selection, source: str) -> Metric:
+def _selected(name: str, selection: Selection, place: str) -> Metric:
+    source, probe = f"Prometheus: {place}", f"prometheus {place}"
     match selection.kind:
         case "counter":
-            return Metric(name, "gauge", "rate", source=source)
+            return Metric(name, "gauge", "rate", False, source, probe)
         case "histogram":
-            return Metric(name, "distribution", "duration", source=source)
-    return Metric(name, "gauge", selection.unit, source=source)
+            return Metric(name, "distribution", "duration", False, source, probe)
+    return Metric(name, "gauge", selection.unit, False, source, probe)

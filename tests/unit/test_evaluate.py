@@ -10,7 +10,7 @@ from loadtests.objectives.grammar import BUILT_IN, Metric, parse_objective
 METRICS = {
     **BUILT_IN,
     "db_connections": Metric("db_connections", "gauge", "count"),
-    "memory": Metric("memory", "gauge", "size", selectable=True),
+    "memory": Metric("memory", "gauge", "size", selectable=True, source="processes"),
 }
 
 
@@ -162,16 +162,16 @@ def test_latency_met_exactly_is_met() -> None:
 @pytest.mark.parametrize(
     ("text", "source"),
     [
-        ("response_time.p95 < 1s", "windows.jsonl"),
-        ("rate > 1/s", "windows.jsonl"),
-        ("users.max > 1", "windows.jsonl"),
-        ("memory(api).max < 1GB", "probes.jsonl"),
-        ("task_success > 1%", "tasks.jsonl"),
-        ("task_processing.max < 1s", "tasks.jsonl"),
+        ("response_time.p95 < 1s", "client, windows.jsonl"),
+        ("rate > 1/s", "client, windows.jsonl"),
+        ("users.max > 1", "client, windows.jsonl"),
+        ("memory(api).max < 1GB", "processes, probes.jsonl"),
+        ("task_success > 1%", "ledger of tasks, tasks.jsonl"),
+        ("task_processing.max < 1s", "ledger of tasks, tasks.jsonl"),
     ],
 )
-def test_result_names_the_file_it_rests_on(text: str, source: str) -> None:
-    """Who doubts a line of the verdict is told where to look."""
+def test_result_names_who_says_so_and_the_file(text: str, source: str) -> None:
+    """Who doubts a line of the verdict is told whom to ask and where to look."""
     assert evaluate("x", parse_objective(text, METRICS), facts()).source == source
 
 
@@ -185,5 +185,5 @@ def test_result_as_json() -> None:
         "observed_text": "100 ms",
         "status": "fail",
         "limit": pytest.approx(0.09),
-        "source": "windows.jsonl",
+        "source": "client, windows.jsonl",
     }

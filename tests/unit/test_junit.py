@@ -91,5 +91,5 @@ def test_junit_says_which_run_and_which_file(tmp_path: Path) -> None:
     outputs = [case.findtext("system-out", "") for case in root.iter("testcase")]
     assert all(text.startswith("observed ") and ", from " in text for text in outputs)
     (failure,) = root.findall(".//failure")
-    assert failure.text == f"{failure.get('message')} (from windows.jsonl)"
+    assert failure.text == f"{failure.get('message')} (from client, windows.jsonl)"
     assert failure.get("type") == "loadtest.failure"

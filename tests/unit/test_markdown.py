@@ -29,7 +29,7 @@ def test_passed_run(tmp_path: Path) -> None:
     lines = report_of(complete(SyntheticRun.create(tmp_path)))
     assert lines[0] == "## PASS: synthetic"
     table = [cells(line) for line in lines if line.startswith("|")]
-    assert table[0] == ["", "objective", "limit", "observed", "margin"]
+    assert table[0] == ["", "objective", "limit", "observed", "margin", "source"]
     assert [row[0] for row in table[2:]] == ["pass"] * 6
     assert table[2][1:3] == ["fast: response_time.p95", "< 200 ms"]
     facts = [line for line in lines if line.startswith("- ")]
@@ -66,7 +66,7 @@ def test_invalid_run_says_why(tmp_path: Path) -> None:
 def test_every_row_of_a_hostile_run_has_its_cells(tmp_path: Path) -> None:
     """Pipes and line breaks of a run's texts do not end cells; tags and mentions are text."""
     lines = report_of(rich_run(tmp_path))
-    assert {len(cells(line)) for line in lines if line.startswith("|")} == {5}
+    assert {len(cells(line)) for line in lines if line.startswith("|")} == {6}
     assert not [line for line in lines if "<script" in line.replace("\\<", "")]
     assert not [line for line in lines if "@all" in line]
 

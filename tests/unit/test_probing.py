@@ -140,7 +140,7 @@ def test_bad_selections_are_bad_input(tmp_path: Path) -> None:
 def test_a_round_with_samples_alone() -> None:
     """The record has the keys that it always had, and no others; what is no number is left out."""
     record = round_of("p", Saying(Sample("a", None, 1.0), Sample("b", "x", 2.5), Sample("c", None, math.nan)))
-    assert set(record) == {"time", "samples", "gaps"}
+    assert set(record) == {"time", "probe", "samples", "gaps"}
     assert (record["samples"], record["gaps"]) == ([["a", None, 1.0], ["b", "x", 2.5]], {})
 
 
