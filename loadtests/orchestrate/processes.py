@@ -245,8 +245,8 @@ class Ports:
         self._claims: list[socket.socket] = []
 
     def choose(self, wanted: int, required: bool = False) -> int:
-        """`wanted` if it is free, else any free port. Raises InputError when it is required and taken."""
-        if self._claim(wanted):
+        """`wanted` if it is free, else any free port; 0 for any. Raises InputError when it is required and taken."""
+        if wanted and self._claim(wanted):
             return wanted
         if required:
             raise InputError(f"port {wanted} is taken; give another one, or none to have a free one found")
