@@ -121,6 +121,10 @@ class ProcessManager:
                 return managed
         raise KeyError(name)
 
+    def ask_to_end(self, managed: Managed) -> None:
+        """Send the whole group its stop signal, and wait for nothing."""
+        _signal_group(managed.process.pid, managed.stop_signal)
+
     def end(self, managed: Managed, how: signal.Signals) -> None:
         """Send the signal to the whole group and wait for the process's end; it stays managed, for `restart`."""
         _signal_group(managed.process.pid, how)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from loadtests.objectives.evaluate import Result
 from loadtests.objectives.grammar import Objective
 from loadtests.report.evidence import Evidence
+from loadtests.report.recovery import Effect
 from loadtests.report.verdict import Verdict
-from loadtests.units import significant
+from loadtests.units import format_duration, significant
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,21 @@ def margin(objective: Objective, observed: float | None) -> float | None:
 def reasons(verdict: Verdict) -> list[str]:
     """Why the verdict is not `pass`: the health checks that failed, or else the objectives that were missed."""
     return [*_failed(verdict.health)] if verdict.word == "invalid" else [*_failed(verdict.objectives)]
+
+
+def fault_lines(effects: Iterable[Effect]) -> list[str]:
+    """Each planted fault, what failed of it and when the target had recovered, in a line."""
+    return [f"Fault {effect.course.number}, {_fault(effect)}" for effect in effects]
+
+
+def _fault(effect: Effect) -> str:
+    course = effect.course
+    if course.begin_s is None:
+        return f"{course.fault.kind} {course.name}: never began"
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(effect.failures.items())) or "nothing"
+    recovered = "not recovered" if effect.recovery_s is None else f"recovered after {format_duration(effect.recovery_s)}"
+    trouble = f"; {course.trouble}" if course.trouble else ""
+    return f"{course.fault.kind} {course.name} at {course.begin_s:.1f} s: {recovered}; failed: {kinds}{trouble}"
 
 
 def _failed(results: Iterable[Result]) -> Iterable[str]:
