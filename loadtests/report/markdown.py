@@ -11,8 +11,8 @@ from loadtests.units import format_duration
 
 MOST_LINES = 60
 MOST_ROWS = 30
-MOST_NOTES = 8
-MOST_FAULTS = 6
+MOST_NOTES = 6
+MOST_FAULTS = 4
 LONGEST_TEXT = 300
 _ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown might read as markup; an underscore within a word and a `<` before a space or a `=` are none."""
@@ -24,10 +24,8 @@ def markdown_report(evidence: Evidence, verdict: Verdict, summary: Mapping[str, 
     if verdict.word == "invalid":
         lines += [*_bullets(reasons(verdict)), ""]
     lines += [*_table(rows(evidence, verdict)), "", *_facts(evidence, verdict, summary)]
-    lines += [
-        *(f"- {line}" for line in _capped([plain(line) for line in fault_lines(evidence.effects)], MOST_FAULTS, "faults")),
-        "",
-    ]
+    told = [plain(line) for line in fault_lines(summary)]
+    lines += [*(f"- {line}" for line in _capped(told, MOST_FAULTS, "faults")), ""]
     lines += [f"> {line}" for line in _capped([plain(note) for note in verdict.notes], MOST_NOTES, "notes")]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -73,7 +73,7 @@ class Effect:
     failures: Mapping[str, int]
     """Failed requests of the mix by kind, from its begin until the target had recovered."""
     recovery_s: float | None
-    """None when the target did not recover while the fault's own seconds lasted."""
+    """To the millisecond; None when the target did not recover while the fault's own seconds lasted."""
 
     def to_json(self) -> dict[str, Any]:
         """As `summary.json` has it."""
@@ -88,7 +88,7 @@ class Effect:
             "trouble": course.trouble,
             "failures": sum(self.failures.values()),
             "failure_kinds": dict(self.failures),
-            "recovery_s": None if self.recovery_s is None else round(self.recovery_s, 3),
+            "recovery_s": self.recovery_s,
         }
 
 
@@ -136,6 +136,6 @@ def _effect(course: Course, own: Sequence[Second]) -> Effect:
             good += 1
         failures.update(second.failures)
         if good == GOOD_SECONDS:
-            begin_s = course.begin_s or 0.0
-            return Effect(course, failures, 0.0 if last_bad is None else last_bad + 1 - begin_s)
+            ended_s = course.begin_s if last_bad is None else last_bad + 1.0
+            return Effect(course, failures, round((ended_s or 0.0) - (course.begin_s or 0.0), 3))
     return Effect(course, failures, None)
