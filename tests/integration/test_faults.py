@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from loadtests.orchestrate.embedded import Stack
-from loadtests.orchestrate.family import freeze
+from loadtests.orchestrate.family import freeze, send
 from loadtests.orchestrate.faults import Faults
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.proxy import Front
@@ -75,6 +75,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     with ProcessManager(tmp_path) as processes:
         managed = start(processes, tmp_path, SERVICE)
         yield Scene(tmp_path, processes, managed)
+        send(freeze(managed.process.pid), signal.SIGKILL)  # the child would outlive it
 
 
 def start(processes: ProcessManager, tmp_path: Path, code: str, grace_s: float = 10.0) -> Managed:
