@@ -2,7 +2,7 @@
 
 A process of its own, one for each part that a fault needs it for. What one side sends the other gets, half-closes included;
 a side that does not read makes the other wait, so memory stays bounded however many connections there are. A target that is
-away ends the client's connection, and a connection that was reset on one side is reset on the other.
+away, or resets a connection, resets the client's, and the other way round.
 
     lines of its control pipe:   delay SECONDS   reset SHARE        0 for as if it were not there
 """
@@ -181,7 +181,7 @@ class Client(Side):
         try:
             _, target = await self._loop.create_connection(lambda: Side(self._proxy), "127.0.0.1", self._proxy.target_port)
         except OSError:
-            self.transport.abort()
+            self.reset()  # what comes nearest to a refused connection, now that this one was accepted
             return
         if self.transport.is_closing():
             target.transport.abort()
