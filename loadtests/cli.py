@@ -185,6 +185,9 @@ def _plan(options: argparse.Namespace) -> ExitCode:
         print(f"stream     {plan.stream_hash(digest)}")
     for share, part in zip(plan.scenario.mix, plan.mix.shares, strict=True):
         print(f"mix        {share.journey} {part * 100:.1f} %")
+    for fault in plan.scenario.faults:
+        which = "" if fault.instance is None else f"-{fault.instance}"
+        print(f"fault      at {fault.at:g} s: {fault.kind} {fault.service}{which}")
     for name, objective in plan.objectives.items():
         print(f"objective  {name}: {objective}")
     for note in plan.notes:

@@ -3,13 +3,18 @@
 import os
 import shutil
 import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from loadtests.errors import InputError
 
 MAX_INSTANCES = 64
+MAX_HALF = 8
+"""More instances of the default size would not fit into the budget of database connections."""
 WITHOUT = "STACK_WITHOUT"
 # Where Debian keeps servers, which the path of an ordinary user leaves out.
 SYSTEM_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -56,6 +61,14 @@ class Service(_Table):
     """`/path`: ready when this answers 200; `file`: ready when the file named by READY_FILE exists."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """A server or service as it will be started."""
+
+    instances: int
+    listens: bool
+
+
 class Definition(_Table):
     """A stack's definition file."""
 
@@ -81,6 +94,37 @@ class Definition(_Table):
         """The services that can run on this machine."""
         missing = self.missing
         return tuple(service for service in self.services if service.program not in missing)
+
+    def chosen(self, tunables: Mapping[str, str], fill: Callable[[str], str]) -> dict[str, str]:
+        """The settings that may be chosen: the caller's environment, the scenario's `tunables`, the defaults, in this order."""
+        defaults = {**self.defaults, **tunables}
+        found = {name: fill(os.environ.get(name, value)) for name, value in defaults.items()}
+        for program in self.missing:
+            instead = self.without.get(program, {})
+            found.update({name: Template(value).safe_substitute(found) for name, value in instead.items()})
+        return found
+
+    def parts(self, tunables: Mapping[str, str]) -> dict[str, Part]:
+        """What is going to be started, by name. Raises InputError for a number of instances that is none."""
+        known = {"HALF_THE_CORES": half_the_cores()}
+        known |= self.chosen(tunables, lambda text: Template(text).safe_substitute(known))
+        found = {name: Part(1, listens=True) for name in self.servers.names}
+        for service in self.available():
+            count = instances(service, Template(service.instances).safe_substitute(known))
+            found[service.name] = Part(count, listens=service.port is not None)
+        return found
+
+
+def half_the_cores() -> str:
+    """$HALF_THE_CORES of this machine."""
+    return str(min(MAX_HALF, max(1, len(os.sched_getaffinity(0)) // 2)))
+
+
+def instances(service: Service, text: str) -> int:
+    """The number of its instances. Raises InputError when the text is none."""
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_INSTANCES:
+        raise InputError(f"{service.instances.lstrip('$')}={text}: a number from 1 to {MAX_INSTANCES} is needed")
+    return int(text)
 
 
 def find_program(name: str) -> str | None:

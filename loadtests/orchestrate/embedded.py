@@ -4,7 +4,7 @@ import os
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,14 @@ from string import Template
 
 from loadtests import settings
 from loadtests.errors import InputError
-from loadtests.orchestrate.definition import MAX_INSTANCES, Service, read_definition
+from loadtests.orchestrate.definition import Service, half_the_cores, instances, read_definition
 from loadtests.orchestrate.processes import Managed, ProcessManager, port_is_free
+from loadtests.orchestrate.proxy import Front
 from loadtests.orchestrate.servers import Source, make_state_folder, start_postgres, start_redis
 
 READY_WITHIN_S = 60.0
-MAX_HALF = 8
-"""More instances of the default size would not fit into the budget of database connections."""
+TARGET = "target"
+"""What the load is sent to, whatever it is called."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Stack:
     """The instances of each service, and the servers by their names."""
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Base addresses of the instances of each service that listens."""
+    fronts: Mapping[str, tuple[Front, ...]] = field(default_factory=dict)
+    """The proxies before the instances of a part, where some were asked for; those of the target also as `target`."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,35 @@ class _Instance:
     service: Service
     managed: Managed
     port: int | None
+    seen_port: int | None
+    """Where others find it: its own port, or that of the proxy in front of it."""
     ready_file: Path
 
 
 class EmbeddedStack:
     """Brings one stack up under a process manager, which also ends it."""
 
-    def __init__(self, processes: ProcessManager, definition: Path, source: Source, api_port: int | None) -> None:
+    def __init__(
+        self,
+        processes: ProcessManager,
+        definition: Path,
+        source: Source,
+        api_port: int | None,
+        fronted: Collection[str] = (),
+    ) -> None:
+        """`fronted` names parts that the others, and the load, shall reach through a proxy."""
         self._processes, self._source, self._api_port = processes, source, api_port
         self._folder = definition.parent.resolve()
         self._definition = read_definition(definition)
         self._services = self._definition.available()
         with_ports = [service for service in self._services if service.port is not None]
         self._target = with_ports[-1] if with_ports else None
+        self._fronted = set(fronted)
+        if self._target is not None and TARGET in self._fronted:
+            self._fronted.add(self._target.name)
+        self._fronts: dict[str, tuple[Front, ...]] = {}
         self._values: dict[str, str] = {}
+        self._direct: dict[str, str] = {}
         self._chosen: dict[str, str] = {}
         self._dsn: str | None = None
         if api_port is not None and not port_is_free(api_port):
@@ -86,7 +104,7 @@ class EmbeddedStack:
             raise InputError(f"{python}: the stack's environment is missing (run: make setup)")
         secret = secrets.token_urlsafe(48)
         self._values = {"PYTHON": str(python), "STATE": str(state), "USERS": str(users), "JWT_SECRET": secret}
-        self._values["HALF_THE_CORES"] = str(min(MAX_HALF, max(1, len(os.sched_getaffinity(0)) // 2)))
+        self._values["HALF_THE_CORES"] = half_the_cores()
         self._start_servers(state)
         env = self._environment(tunables)
         (state / "prometheus").mkdir()
@@ -99,8 +117,8 @@ class EmbeddedStack:
                 running += self._start(service, env, state)
             for instance in running:
                 self._wait(instance)
-        hosts = [f"http://127.0.0.1:{instance.port}" for instance in running if instance.service is self._target]
-        told = {name: self._fill(value) for name, value in self._definition.told.items()}
+        hosts = [f"http://127.0.0.1:{instance.seen_port}" for instance in running if instance.service is self._target]
+        told = {name: self._fill(value, **self._direct) for name, value in self._definition.told.items()}
         known = {settings.JWT_SECRET: secret, settings.DSN: self._dsn or "", **told}
         by_name = {name: (self._processes.named(name),) for name in self._definition.servers.names}
         addresses: dict[str, tuple[str, ...]] = {}
@@ -109,7 +127,9 @@ class EmbeddedStack:
             by_name[name] = (*by_name.get(name, ()), one.managed)
             if one.port is not None:
                 addresses[name] = (*addresses.get(name, ()), f"http://127.0.0.1:{one.port}")
-        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses)
+        if self._target is not None and self._target.name in self._fronts:
+            self._fronts[TARGET] = self._fronts[self._target.name]
+        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses, self._fronts)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers
@@ -119,15 +139,22 @@ class EmbeddedStack:
             self._dsn = postgres.dsn
         if wanted.redis:
             self._values.update(start_redis(self._processes, state, self._source).env)
+        for server in self._definition.servers.names:
+            name = f"{server.upper()}_PORT"
+            self._direct[name] = self._values[name]
+            self._values[name] = str(self._front(server, server, int(self._values[name]), state))
+
+    def _front(self, part: str, name: str, port: int, state: Path) -> int:
+        """Where the others find an instance of a part: its port, or that of a proxy when one was asked for."""
+        if part not in self._fronted:
+            return port
+        front = Front(self._processes, f"proxy-{name}", port, state)
+        self._fronts[part] = (*self._fronts.get(part, ()), front)
+        return front.port
 
     def _environment(self, tunables: Mapping[str, str]) -> dict[str, str]:
         """The caller's environment, under the scenario's and the definition's settings; what is fixed wins over all."""
-        defaults = {**self._definition.defaults, **tunables}
-        chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
-        self._chosen = {name: self._fill(value) for name, value in chosen.items()}
-        for program in self._definition.missing:
-            instead = self._definition.without.get(program, {})
-            self._chosen.update({name: Template(value).safe_substitute(self._chosen) for name, value in instead.items()})
+        self._chosen = self._definition.chosen(tunables, self._fill)
         self._values.update(self._chosen)
         fixed = {name: self._fill(value) for name, value in self._definition.fixed.items()}
         return {**os.environ, **self._chosen, **fixed}
@@ -143,7 +170,7 @@ class EmbeddedStack:
 
     def _start(self, service: Service, env: Mapping[str, str], state: Path) -> list[_Instance]:
         """Start all instances of a service, and let those after it know their addresses."""
-        count = self._count(service)
+        count = instances(service, self._fill(service.instances))
         started = []
         for number in range(1, count + 1):
             name = f"{service.name}-{number}" if count > 1 else service.name
@@ -153,8 +180,9 @@ class EmbeddedStack:
             ready_file = state / f"{name}.ready"
             command = self._filled(service.command, **known)
             managed = self._processes.start(name, command, env={**own, "READY_FILE": str(ready_file)}, cwd=self._folder)
-            started.append(_Instance(service, managed, port, ready_file))
-        addresses = ",".join(f"127.0.0.1:{instance.port}" for instance in started)
+            seen = None if port is None else self._front(service.name, name, port, state)
+            started.append(_Instance(service, managed, port, seen, ready_file))
+        addresses = ",".join(f"127.0.0.1:{instance.seen_port}" for instance in started)
         self._values[f"{service.name.upper()}_ADDRESSES"] = addresses
         return started
 
@@ -167,12 +195,6 @@ class EmbeddedStack:
         if count > 1:
             raise InputError(f"{service.instances.lstrip('$')}={count}: nothing stands in front of so many")
         return self._processes.ports.choose(self._api_port or service.port, required=self._api_port is not None)
-
-    def _count(self, service: Service) -> int:
-        text = self._fill(service.instances)
-        if not text.isdecimal() or not 1 <= int(text) <= MAX_INSTANCES:
-            raise InputError(f"{service.instances.lstrip('$')}={text}: a number from 1 to {MAX_INSTANCES} is needed")
-        return int(text)
 
     def _wait(self, instance: _Instance) -> None:
         service, managed = instance.service, instance.managed

@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from loadtests.orchestrate.family import family, send
+
 GRACE_S = 8.0
 
 
@@ -62,7 +64,10 @@ def end_groups(groups: dict[int, int]) -> None:
     """Each group's own stop signal, a grace time, SIGKILL.
 
     The signals are their own because a database that does not stop in time, and is killed, leaves its shared memory behind.
+    What a fault has frozen is continued first: a stopped process ends by no signal but SIGKILL.
     """
+    for group in groups:
+        send(family(group), signal.SIGCONT)
     for killing in (False, True):
         for group, stop_signal in groups.items():
             with suppress(ProcessLookupError, PermissionError):

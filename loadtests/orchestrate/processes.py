@@ -121,6 +121,10 @@ class ProcessManager:
                 return managed
         raise KeyError(name)
 
+    def ask_to_end(self, managed: Managed) -> None:
+        """Send the whole group its stop signal, and wait for nothing."""
+        _signal_group(managed.process.pid, managed.stop_signal)
+
     def end(self, managed: Managed, how: signal.Signals) -> None:
         """Send the signal to the whole group and wait for the process's end; it stays managed, for `restart`."""
         _signal_group(managed.process.pid, how)
@@ -245,8 +249,8 @@ class Ports:
         self._claims: list[socket.socket] = []
 
     def choose(self, wanted: int, required: bool = False) -> int:
-        """`wanted` if it is free, else any free port. Raises InputError when it is required and taken."""
-        if self._claim(wanted):
+        """`wanted` if it is free, else any free port; 0 for any. Raises InputError when it is required and taken."""
+        if wanted and self._claim(wanted):
             return wanted
         if required:
             raise InputError(f"port {wanted} is taken; give another one, or none to have a free one found")

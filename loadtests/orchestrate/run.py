@@ -20,6 +20,7 @@ from loadtests.measure.window import Window
 from loadtests.orchestrate import preflight, probing, upload
 from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
+from loadtests.orchestrate.faults import Faults, check_faults, fronted
 from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
@@ -75,12 +76,15 @@ class Run:
     def execute(self) -> ExitCode:
         """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
         plan = self._plan
+        check_faults(plan, self._embedded)
         preflight.check_metrics_port(self._options.metrics_port)
         connections = -(-plan.scenario.load.users // self._options.workers)
         preflight.raise_descriptor_limit(connections, "a worker")
         if self._embedded:
             preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
             probing.check_services(plan.scenario, read_definition(Path(plan.scenario.stack.definition)))
+            if fronted(plan.scenario.faults):
+                preflight.raise_descriptor_limit(2 * plan.scenario.load.users, "the proxy of a fault")
         else:
             preflight.check_secret(plan, dict(os.environ))
             preflight.check_dsn(dict(os.environ))
@@ -163,7 +167,8 @@ class Run:
             known = {name: os.environ[name] for name in settings.TOLD if os.environ.get(name)}
             return Stack(scenario.target.host, known)
         definition = Path(scenario.stack.definition)
-        stack = EmbeddedStack(self._processes, definition, self._options.servers, self._options.api_port)
+        proxies, options = fronted(scenario.faults), self._options
+        stack = EmbeddedStack(self._processes, definition, options.servers, options.api_port, proxies)
         progress.status(f"stack: embedded; starting {', '.join(stack.parts)}")
         for program in stack.missing:
             progress.status(f"stack: without {program}, which is not installed or not wanted (docs/stack.md)")
@@ -197,7 +202,11 @@ class Run:
             own = {**env, "LOADTEST_WORKER_NAME": name}
             command = [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
             workers.append(self._processes.start(name, command, env=own))
-        self._wait(folder, master, workers, progress)
+        faults = Faults(self._plan, stack, self._processes, folder, progress.status)
+        try:
+            self._wait(folder, master, workers, faults, progress)
+        finally:
+            faults.close()
         self._check_end(folder, master)
 
     def _worker_env(self, stack: Stack) -> dict[str, str]:
@@ -207,19 +216,20 @@ class Run:
         path = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
         return {**inherited, **stack.secrets, "PYTHONPATH": path}
 
-    def _wait(self, folder: RunFolder, master: Managed, workers: list[Managed], progress: Progress) -> None:
+    def _wait(self, folder: RunFolder, master: Managed, workers: list[Managed], faults: Faults, progress: Progress) -> None:
         load = self._plan.scenario.load
         deadline = time.monotonic() + SPAWN_S + load.total_s + load.drain + OVERTIME_S
         tail = LineTail(folder.file("windows.jsonl"))
-        told: set[str] = set()
+        told: set[int] = set()
         progress.status(f"load: {load.users:,} users, {self._options.workers} worker(s), {load.total_s:g} s")
         while master.alive:
             self._pass_signals_on(master, progress)
+            faults.poll()
             for managed in self._processes.dead():
                 done = managed is master or (managed in workers and managed.process.returncode == 0)
-                if done or managed.name in told:
+                if done or managed.process.pid in told or faults.expects(managed):
                     continue
-                told.add(managed.name)
+                told.add(managed.process.pid)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 # The run does not depend on who carries its metrics away.
                 if not _started(folder) and managed.name != upload.NAME:

@@ -15,12 +15,13 @@ from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.report.probed import Probed
+from loadtests.report.recovery import Effect, Second, courses, effects, recoveries
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder
 from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import read_lines
-from loadtests.store.windows import Totals, total_of
+from loadtests.store.windows import Totals, read_windows, total_of
 from loadtests.traffic.tokens import AUTH_SERIES
 
 
@@ -137,6 +138,14 @@ class Evidence:
         scenario = self.plan.scenario
         return Probed.of(self.folder.file("probes.jsonl"), scenario.probes, scenario.tasks, self.start_epoch, self.end_s)
 
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """What the planted faults did."""
+        planted = courses(self.plan.scenario.faults, self.events_of("fault"))
+        if not planted:
+            return []
+        return effects(planted, [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))], self.end_s)
+
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""
         found = dict(self.probed.gauges)
@@ -158,6 +167,7 @@ class Evidence:
             shares=self.probed.shares,
             distributions=self.probed.distributions,
             tasks=self.tasks.facts if self.tasks else None,
+            recoveries=recoveries(self.effects),
         )
 
     def health_facts(self) -> HealthFacts:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loadtests.report.evidence import Evidence
-from loadtests.report.rows import Row, reasons, rows
+from loadtests.report.rows import Row, fault_lines, reasons, rows
 from loadtests.report.verdict import Verdict
 from loadtests.units import format_duration
 
 MOST_LINES = 60
 MOST_ROWS = 30
-MOST_NOTES = 8
+MOST_NOTES = 6
+MOST_FAULTS = 4
 LONGEST_TEXT = 300
 _ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown might read as markup; an underscore within a word and a `<` before a space or a `=` are none."""
@@ -22,7 +23,9 @@ def markdown_report(evidence: Evidence, verdict: Verdict, summary: Mapping[str, 
     lines = [f"## {verdict.word.upper()}: {plain(evidence.plan.scenario.name)}", ""]
     if verdict.word == "invalid":
         lines += [*_bullets(reasons(verdict)), ""]
-    lines += [*_table(rows(evidence, verdict)), "", *_facts(evidence, verdict, summary), ""]
+    lines += [*_table(rows(evidence, verdict)), "", *_facts(evidence, verdict, summary)]
+    told = [plain(line) for line in fault_lines(summary)]
+    lines += [*(f"- {line}" for line in _capped(told, MOST_FAULTS, "faults")), ""]
     lines += [f"> {line}" for line in _capped([plain(note) for note in verdict.notes], MOST_NOTES, "notes")]
     return "\n".join(lines).rstrip() + "\n"
 

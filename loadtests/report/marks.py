@@ -12,7 +12,7 @@ from loadtests.report.verdict import Verdict
 from loadtests.scenario.schema import Load, Stage
 from loadtests.units import significant
 
-MARKED = ("start", "halt", "worker_lost", "process_ended")
+MARKED = ("start", "halt", "worker_lost", "process_ended", "fault")
 LONGEST_LABEL = 40
 CHECKS = {"lateness": ("p99", 1e3), "loop_lag": ("p99", 1e3), "cpu": ("mean", 1.0)}
 """Health checks with a chart: what they look at, and the factor to the unit of the chart's column."""
@@ -97,6 +97,9 @@ def _label(event: dict[str, Any]) -> str:
             text = f"{event['name']} lost"
         case "process_ended":
             text = f"{event['name']} {event['fate']}"
+        case "fault":
+            where = f"{event['service']}-{event['instance']}" if "instance" in event else event["service"]
+            text = f"{where} {event['kind']}" + (" over" if event["phase"] == "end" else "")
         case kind:
             text = str(kind)
     return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

@@ -1,13 +1,14 @@
 """Objectives as a reader wants them: the missed ones first, each with its limit, its value and how far apart the two are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from loadtests.objectives.evaluate import Result
 from loadtests.objectives.grammar import Objective
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict
-from loadtests.units import significant
+from loadtests.units import format_duration, significant
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ def margin(objective: Objective, observed: float | None) -> float | None:
 def reasons(verdict: Verdict) -> list[str]:
     """Why the verdict is not `pass`: the health checks that failed, or else the objectives that were missed."""
     return [*_failed(verdict.health)] if verdict.word == "invalid" else [*_failed(verdict.objectives)]
+
+
+def fault_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Each planted fault of a summary, when the target had recovered and what failed until then, in a line."""
+    return [f"Fault {fault['fault']}, {_fault(fault)}" for fault in summary["faults"]]
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    instance = "" if fault["instance"] is None else f"-{fault['instance']}"
+    what = f"{fault['kind']} {fault['service']}{instance}"
+    if fault["begin_s"] is None:
+        return f"{what}: never began"
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(fault["failure_kinds"].items())) or "nothing"
+    recovery_s = fault["recovery_s"]
+    recovered = "not recovered" if recovery_s is None else f"recovered after {format_duration(recovery_s)}"
+    trouble = f"; {fault['trouble']}" if fault["trouble"] else ""
+    return f"{what} at {fault['begin_s']:.1f} s: {recovered}; failed: {kinds}{trouble}"
 
 
 def _failed(results: Iterable[Result]) -> Iterable[str]:

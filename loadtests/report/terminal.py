@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadtests.objectives.evaluate import Result
+from loadtests.report.rows import fault_lines
 from loadtests.report.screen import printable
 from loadtests.report.verdict import Verdict
 
@@ -32,6 +33,8 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
         observed = {result.name: result.observed_text for result in verdict.health}
         generator = ", ".join(f"{words} {observed[name]}" for name, words in SHOWN.items())
         console.print(f"health: all {len(verdict.health)} checks passed ({generator})", style="dim", soft_wrap=True)
+    for line in fault_lines(summary):
+        console.print(Text(printable(line)), soft_wrap=True)
     for note in verdict.notes:
         console.print(Text(f"note: {printable(note)}"), soft_wrap=True)
     console.print(

@@ -13,6 +13,7 @@ from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
 from loadtests.scenario.schema import Load, ObjectiveTable, Scenario, Stage
+from loadtests.scenario.system import Fault
 from loadtests.settings import Overrides
 from loadtests.traffic import journeys
 from loadtests.units import duration_text, parse_duration
@@ -70,13 +71,15 @@ def _text(objective: str | ObjectiveTable) -> str:
 
 
 def _override(path: Path, scenario: Scenario, overrides: Overrides) -> Scenario:
-    """The scenario with the overrides in it; a new duration stretches ramp and stages in proportion."""
+    """The scenario with the overrides in it; a new duration stretches ramp, stages and the faults' moments in proportion."""
     changes: dict[str, Any] = {}
     load: dict[str, Any] = {}
     if overrides.users is not None:
         load["users"] = _whole(overrides, "users", overrides.users, least=1)
     if overrides.duration is not None:
-        load.update(_stretched(scenario.load, _positive_duration(overrides)))
+        duration_s = _positive_duration(overrides)
+        load.update(_stretched(scenario.load, duration_s))
+        changes["faults"] = [_stretched_fault(fault, duration_s / scenario.load.total_s) for fault in scenario.faults]
     if overrides.seed is not None:
         changes["seed"] = _whole(overrides, "seed", overrides.seed, least=0)
     if overrides.host is not None:
@@ -130,6 +133,11 @@ def _stretched_stage(stage: Stage, factor: float) -> dict[str, Any]:
     if stage.wave is not None:
         data["wave"]["period"] = duration_text(stage.wave.period * factor)
     return data
+
+
+def _stretched_fault(fault: Fault, factor: float) -> dict[str, Any]:
+    """How long it lasts is the fault's own."""
+    return {**_dump(fault), "at": duration_text(fault.at * factor)}
 
 
 def _freeze(original: Scenario, scenario: Scenario) -> Plan:

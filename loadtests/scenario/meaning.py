@@ -5,6 +5,7 @@ Checked on the file's own data, not on the validated scenario, so that all fault
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from loadtests.errors import Problem
 from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.scenario.plan import metrics
-from loadtests.scenario.system import Probes, Tasks
+from loadtests.scenario.schema import Load
+from loadtests.scenario.system import Fault, Probes, Tasks
 from loadtests.traffic import journeys
 from loadtests.traffic.tokens import AUTH_SERIES
+from loadtests.units import duration_text
 
 
 def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
@@ -36,6 +39,7 @@ def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
         if journey is None and isinstance(name, str):
             known = ", ".join(sorted(journeys.REGISTRY))
             yield Problem(str(path), f"mix[{index}].journey", f"unknown journey {name!r} (there are: {known})")
+    yield from _faults(path, data)
     asked = _asked(data, requests)
     if asked is not None:  # without the gauges, half of the objectives would seem wrong
         yield from _probes(path, asked.probes)
@@ -79,6 +83,17 @@ def _journey_file(path: Path, index: int, file: str) -> Iterator[Problem]:
         journeys.load_file(path.parent / file)
     except (Exception, SystemExit) as error:  # whatever somebody's Python file raises
         yield Problem(str(path), f"journeys[{index}]", f"{file}: {error}")
+
+
+def _faults(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
+    """Faults that would never begin, since the load is over."""
+    with suppress(ValidationError):  # a problem already
+        end_s = Load.model_validate(data.get("load", {})).total_s
+        for index, fault in enumerate(_list(data.get("faults"))):
+            at_s = Fault.model_validate(fault).at
+            if at_s >= end_s:
+                message = f"{duration_text(at_s)} is not before the end of the load, {duration_text(end_s)} after its start"
+                yield Problem(str(path), f"faults[{index}].at", message)
 
 
 def _probes(path: Path, probes: Probes) -> Iterator[Problem]:

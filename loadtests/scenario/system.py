@@ -158,9 +158,9 @@ class Fault(Table):
     instance: Annotated[Whole, Field(ge=1)] | None = None
     """Which of its instances; left out, all."""
     lasts: Annotated[Duration, Field(ge=0)] = 0.0
-    """How long it is down, frozen, slow or losing connections; then it is started again or let alone."""
+    """How long it is down (from its end on), frozen, slow or losing connections; then it is started again or let alone."""
     delay: Annotated[Duration, Field(gt=0)] | None = None
-    """`slow`: added to each piece of data that goes through."""
+    """`slow`: added to each piece of data that goes through, in either direction."""
     share: Annotated[Ratio, Field(gt=0)] | None = None
     """`reset`: share of the open connections that are reset in each second."""
     recovered: Annotated[Duration, Field(gt=0)] = 1.0

@@ -40,7 +40,7 @@ class RunFolder:
         """Histogram logs."""
         return self.path / "hdr"
 
-    def event(self, kind: str, at_s: float | None, **details: Any) -> None:
+    def event(self, kind: str, at_s: float | None, /, **details: Any) -> None:
         """Note what happened: `at_s` in seconds since the start of the load, None before it."""
         writer = LineWriter(self.file("events.jsonl"))
         try:

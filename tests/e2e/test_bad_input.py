@@ -19,7 +19,10 @@ NOBODY_THERE = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("nonesuch",), "scenario 'nonesuch' is unknown (in scenarios/ there are: classic, phase5, smoke, soak, spike)"),
+        (
+            ("nonesuch",),
+            "scenario 'nonesuch' is unknown (in scenarios/ there are: classic, faults, phase5, resets, smoke, soak, spike)",
+        ),
         (("missing/file.toml",), "scenario 'missing/file.toml': no such file"),
         (("phase5", "--users", "0"), "--users: must be a whole number of at least 1 (got '0')"),
         (("phase5", "--users", "many"), "--users: must be a whole number of at least 1 (got 'many')"),
@@ -32,6 +35,7 @@ NOBODY_THERE = "http://127.0.0.1:9"
         (("phase5", "--metrics-port", "65536"), "--metrics-port: must be a port, 1 to 65535, or 0 for none (got '65536')"),
         (("phase5", "--stack", "none"), "--stack none: give --host, or target.host in the scenario"),
         (("phase5", "--stack", "embedded", "--host", NOBODY_THERE), "--stack embedded: the target is"),
+        (("faults", "--host", NOBODY_THERE), "scenario faults: its faults harm a stack that the run itself starts; leave out"),
         (("phase5", "--host", NOBODY_THERE), "the scenario mints tokens: set LOADTEST_JWT_SECRET"),
     ],
 )

@@ -1,0 +1,169 @@
+"""What planted faults did: which seconds belong to each, when the target had recovered, and what the run's files say of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.report.markdown import markdown_report
+from loadtests.report.marks import events_of
+from loadtests.report.recovery import Course, Effect, Second, courses, effects, recoveries
+from loadtests.report.summary import summarise
+from loadtests.scenario.system import Fault
+from tests.unit.runs import TEXT, Sample, SyntheticRun, complete, planned_samples
+from tests.unit.texts import changed
+
+LOAD_S = 30.0
+
+
+def fault(service: str = "postgres", **keys: Any) -> Fault:
+    """A restart, or what the keys say."""
+    return Fault.model_validate({"at": "10s", "service": service, "kind": "restart", **keys})
+
+
+def course(begin_s: float | None, end_s: float | None, service: str = "postgres", **keys: Any) -> Course:
+    """A fault that began and ended then."""
+    return Course(1, fault(service, **keys), begin_s, end_s)
+
+
+def run_of(bad: str, seconds: int = 30) -> list[Second]:
+    """A run: `x` a second with failures, `s` a slow one, `-` one without answers, `.` a good one; good to its end."""
+    made = {".": (5, {}, 0.1), "x": (5, {"status_503": 2}, 0.1), "s": (5, {}, 1.5), "-": (0, {}, 0.0)}
+    return [Second(number, *made[kind]) for number, kind in enumerate(bad.ljust(seconds, "."))]
+
+
+def one(bad: str, begin_s: float, end_s: float | None, **keys: Any) -> float | None:
+    """The recovery time of the only fault of a run."""
+    (effect,) = effects([course(begin_s, end_s, **keys)], run_of(bad), LOAD_S)
+    return effect.recovery_s
+
+
+@pytest.mark.parametrize(
+    ("bad", "begin_s", "end_s", "recovery_s"),
+    [
+        ("", 10.0, 11.0, 0.0),
+        ("..........xx", 10.0, 11.0, 2.0),
+        ("..........xx", 10.5, 11.0, 1.5),
+        ("..........ss", 10.0, 11.0, 2.0),
+        ("..........x.x..x", 10.0, 11.0, 6.0),
+        ("..........x...x", 10.0, 10.2, 1.0),
+        ("..........x...x", 10.0, 14.5, 5.0),
+        ("..........x", 10.0, 20.0, 1.0),
+        (".x........", 10.0, 11.0, 0.0),
+        ("..........---s", 10.0, 13.0, 4.0),
+        ("..........x--.-.-.x", 10.0, 11.0, 1.0),
+        ("..........xxxxxxxxxxxxxxxxx", 10.0, 11.0, 17.0),
+        ("..........xxxxxxxxxxxxxxxxxx", 10.0, 11.0, None),
+        ("..........", 10.0, None, None),
+        ("..........", 28.0, 28.0, None),
+        ("..........--------------------", 10.0, 11.0, None),
+    ],
+)
+def test_recovery_is_the_end_of_the_last_bad_second(
+    bad: str, begin_s: float, end_s: float | None, recovery_s: float | None
+) -> None:
+    """Before the first three good seconds after the fault; seconds without answers say nothing; without three, no time."""
+    assert one(bad, begin_s, end_s) == recovery_s
+
+
+def test_how_slow_is_bad_is_the_fault_s_own() -> None:
+    """`recovered` is the limit of the p99."""
+    assert one("..........ss", 10.0, 11.0, recovered="2s") == 0.0
+
+
+def test_a_fault_s_seconds_end_where_the_next_begins() -> None:
+    """What the next one does is not held against it, and three good seconds must lie before it."""
+    first, second = course(5.2, 6.0), course(12.4, 13.0, "redis")
+    assert [effect.recovery_s for effect in effects([first, second], run_of(".....xx.....xx"), LOAD_S)] == [1.8, 1.6]
+    close = course(9.4, 10.0, "redis")
+    assert [effect.recovery_s for effect in effects([first, close], run_of(".....xx..x"), LOAD_S)] == [None, 0.6]
+
+
+def test_faults_at_once_share_their_seconds() -> None:
+    """Nobody can tell which of them hurt: those that begin in one second, and one that begins before the other is over."""
+    together = [course(5.1, 5.2), course(5.3, 5.4, "redis")]
+    assert [effect.recovery_s for effect in effects(together, run_of(".....xx"), LOAD_S)] == [1.9, 1.7]
+    within = [course(5.0, 12.0), course(8.0, 9.0, "redis")]
+    assert [effect.recovery_s for effect in effects(within, run_of("........xx"), LOAD_S)] == [5.0, 2.0]
+
+
+def test_failures_are_counted_until_the_recovery() -> None:
+    """By kind, from the fault's begin; what failed before it or later is not its own."""
+    (effect,) = effects([course(5.0, 5.0)], run_of(".x...xx....x"), LOAD_S)
+    assert effect.failures == {"status_503": 4}
+
+
+def test_a_fault_that_never_began_was_not_recovered_from() -> None:
+    """The load was halted before it: nothing is known."""
+    (effect,) = effects([course(None, None)], run_of(""), LOAD_S)
+    assert (effect.recovery_s, effect.failures) == (None, {})
+
+
+def test_times_are_those_of_the_service_and_of_the_instance() -> None:
+    """An objective may ask for either."""
+    found = [Effect(course(1.0, 1.0, "api", instance=2), {}, 3.0), Effect(course(5.0, 5.0, "api"), {}, None)]
+    assert recoveries(found) == {"api": [3.0, None], "api-2": [3.0]}
+
+
+def test_courses_are_told_by_the_events() -> None:
+    """Each fault of the plan finds its events by its number; one without any never began."""
+    begin = {"fault": 2, "phase": "begin", "at_s": 9.1}
+    end = {"fault": 2, "phase": "end", "at_s": 9.9, "trouble": "redis: gone"}
+    first, second = courses([fault(), fault("redis")], [begin, end])
+    assert (first.begin_s, first.end_s, first.trouble) == (None, None, None)
+    assert (second.number, second.name, second.begin_s, second.end_s, second.trouble) == (2, "redis", 9.1, 9.9, "redis: gone")
+
+
+FAULTY = changed(
+    'quick = "task_processing.p95 < 5s"\n',
+    'quick = "task_processing.p95 < 5s"\nback = "recovery(postgres).time < 2s"\n\n'
+    '[[faults]]\nat = "4s"\nservice = "postgres"\nkind = "kill"\n',
+    TEXT,
+)
+
+
+def faulty_run(tmp_path: Path) -> SyntheticRun:
+    """Everything that was due in the second after the fault fails."""
+    run = SyntheticRun.create(tmp_path, FAULTY)
+    samples = [
+        Sample(**{**vars(one), "failure": "status_503" if 4 <= one.due_s < 4.9 else None}) for one in planned_samples(run.plan)
+    ]
+    complete(run, samples)
+    for phase, at_s in (("begin", 4.0), ("end", 4.3)):
+        run.folder.event("fault", at_s, phase=phase, fault=1, kind="kill", service="postgres")
+    return run
+
+
+def test_a_run_s_files_tell_it_all(tmp_path: Path) -> None:
+    """The verdict has the recovery time; summary and report have the fault with its failures; the charts mark both ends."""
+    run = faulty_run(tmp_path)
+    evidence, verdict = run.evidence(), run.verdict()
+    (back,) = [result for result in verdict.objectives if result.name == "back"]
+    assert (back.observed, back.status, back.source) == (1.0, "pass", "client and events, windows.jsonl and events.jsonl")
+    summary = summarise(evidence)
+    (told,) = summary["faults"]
+    assert told | {"failures": 0, "failure_kinds": {}} == {
+        "fault": 1,
+        "kind": "kill",
+        "service": "postgres",
+        "instance": None,
+        "begin_s": 4.0,
+        "end_s": 4.3,
+        "trouble": None,
+        "failures": 0,
+        "failure_kinds": {},
+        "recovery_s": 1.0,
+    }
+    assert told["failure_kinds"] == {"status_503": summary["failures"]} and summary["failures"] > 0
+    line = f"- Fault 1, kill postgres at 4.0 s: recovered after 1 s; failed: status_503 {summary['failures']}"
+    assert line in markdown_report(evidence, verdict, summary).replace("\\", "").splitlines()
+    marks = [(mark["at_s"], mark["label"]) for mark in events_of(evidence)]
+    assert marks[1:] == [(4.0, "postgres kill"), (4.3, "postgres kill over")]
+
+
+def test_without_its_events_a_fault_has_no_recovery(tmp_path: Path) -> None:
+    """What was not done cannot be recovered from: the objective is missed."""
+    run = complete(SyntheticRun.create(tmp_path, FAULTY))
+    (back,) = [result for result in run.verdict().objectives if result.name == "back"]
+    assert (back.observed, back.status) == (None, "fail")
+    assert "kill postgres: never began" in markdown_report(run.evidence(), run.verdict(), summarise(run.evidence()))
