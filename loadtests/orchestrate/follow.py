@@ -7,8 +7,9 @@ from typing import Any
 import psycopg
 
 from loadtests.scenario.system import Tasks
+from loadtests.store.accepted import read_accepted
 from loadtests.store.folder import RunFolder
-from loadtests.store.records import append_lines, read_lines
+from loadtests.store.records import append_lines
 
 PAUSE_S = 0.5
 BATCH = 5000
@@ -23,7 +24,7 @@ def follow_tasks(
     `pause(seconds)` waits; when `hurry()` becomes true, what is known by then is the end. A target that does not answer is an
     event; its tasks are then without an end.
     """
-    pending = [record["id"] for record in read_lines(folder.file("accepted.jsonl"))]
+    pending = [record["id"] for record in read_accepted(folder)]
     accepted = len(pending)
     ended: dict[str, tuple[str, float | None]] = {}
     deadline = time.monotonic() + tasks.deadline

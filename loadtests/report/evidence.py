@@ -15,6 +15,7 @@ from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import read_accepted
 from loadtests.store.folder import RunFolder
 from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
 from loadtests.store.manifest import read_manifest
@@ -212,7 +213,7 @@ class TaskEvidence:
         ends = {record["id"]: record for record in read_lines(run.folder.file("tasks.jsonl"))}
         processing, outcome = Histogram(), Counter[str]()
         names: set[str] = set()
-        for record in read_lines(run.folder.file("accepted.jsonl")):
+        for record in read_accepted(run.folder):
             end = ends.get(record["id"])
             kind = _outcome(end, tasks.completed, tasks.failed, unknown="pending" if followed["trouble"] else "lost")
             outcome[kind] += 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from loadtests.measure.snapshot import Accepted
 from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.servers import make_state_folder, start_postgres
@@ -17,8 +18,9 @@ from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
 from loadtests.probes.sample import Sample
 from loadtests.scenario.system import Tasks
+from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
-from loadtests.store.records import append_lines, read_lines
+from loadtests.store.records import read_lines
 
 QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
 
@@ -46,7 +48,9 @@ def _insert(dsn: str, rows: list[tuple[str, str, float | None]]) -> None:
 
 
 def _accept(folder: RunFolder, *ids: str) -> None:
-    append_lines(folder.file("accepted.jsonl"), ({"id": one, "user": 0, "due_s": 0.0, "accepted_s": 0.0} for one in ids))
+    writer = AcceptedWriter(folder, "0")
+    writer.append([Accepted(one, 0, 0.0, 0.0) for one in ids])
+    writer.close()
 
 
 def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder: RunFolder) -> None:

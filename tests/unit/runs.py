@@ -16,6 +16,7 @@ from loadtests.pacing.stream import OpenLoad, StreamDigest, open_turns
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict, judge
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import append_lines
@@ -137,14 +138,14 @@ class SyntheticRun:
                 record(recorder, sample)
         users = len(shard(self.plan.scenario.load.users, worker, self.workers))
         snapshot = Snapshot.from_json(recorder.take(second, Gauges(users=users, in_flight=recorder.in_flight)))
-        append_lines(
-            self.folder.file("accepted.jsonl"),
-            (
-                {"id": one.task_id, "user": one.user, "due_s": one.due_s, "accepted_s": one.accepted_s, "request": one.request}
-                for one in snapshot.accepted
-            ),
-        )
+        self.accept(str(worker), *snapshot.accepted)
         return snapshot
+
+    def accept(self, writer: str, *tasks: Accepted) -> None:
+        """A writer remembers tasks."""
+        file = AcceptedWriter(self.folder, writer)
+        file.append(tasks)
+        file.close()
 
     def _write(self, windows: Iterable[Window]) -> None:
         writer = WindowWriter(self.folder.file("windows.jsonl"))

@@ -277,7 +277,7 @@ def test_verdict_file_has_the_promised_shape(tmp_path: Path) -> None:
         assert {"name", "objective", "observed", "status"} <= line.keys()
 
 
-@pytest.mark.parametrize("name", ["windows.jsonl", "events.jsonl", "tasks.jsonl", "accepted.jsonl"])
+@pytest.mark.parametrize("name", ["windows.jsonl", "events.jsonl", "tasks.jsonl", "accepted/0.jsonl"])
 def test_damaged_file_is_an_error_with_its_place(tmp_path: Path, name: str) -> None:
     """A line that was damaged after it was written is never skipped silently."""
     run = complete(run_of(tmp_path))
