@@ -9,6 +9,7 @@ import pytest
 from loadtests.errors import RunError
 from loadtests.report.verdict import Verdict, judge
 from loadtests.report.write import write_report
+from loadtests.scenario.implicit import ALWAYS
 from loadtests.store.records import read_json
 from tests.unit.runs import TEXT, SyntheticRun, add_counts, complete, planned_samples, slower, task_id
 from tests.unit.texts import changed
@@ -34,7 +35,8 @@ def test_healthy_run_passes(tmp_path: Path) -> None:
     verdict = complete(run_of(tmp_path)).verdict()
     assert (verdict.word, int(verdict.exit_code)) == ("pass", 0)
     assert failed_checks(verdict) == missed(verdict) == []
-    assert [result.name for result in verdict.objectives] == ["fast", "throughput", "failures", "users", "done", "quick"]
+    written = ["fast", "throughput", "failures", "users", "done", "quick"]
+    assert [result.name for result in verdict.objectives] == [*written, *ALWAYS]
 
 
 def test_missed_objective_fails(tmp_path: Path) -> None:
@@ -60,14 +62,14 @@ def test_slow_tasks_fail(tmp_path: Path) -> None:
 
 
 def test_tasks_that_never_end_fail(tmp_path: Path) -> None:
-    """Pending tasks count against success, and with the time that they were waited for."""
+    """Unfinished tasks count against success, and with the time that they were waited for; and none may be."""
     run = run_of(tmp_path)
     complete(run)
     run.folder.file("tasks.jsonl").unlink()
     run.end_tasks(statuses={task_id(sample): "processing" for sample in run.accepted[:5]})
     verdict = run.verdict()
     assert verdict.word == "fail"
-    assert missed(verdict) == ["done", "quick"]
+    assert missed(verdict) == ["done", "quick", "tasks_unfinished"]
 
 
 def test_objective_without_data_fails(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_tasks_that_nobody_followed_fail(tmp_path: Path) -> None:
     run.final(0)
     run.final(1)
     run.stop()
-    assert missed(run.verdict()) == ["done", "quick"]
+    assert missed(run.verdict()) == ["done", "quick", *ALWAYS]
 
 
 def without_stop(run: SyntheticRun) -> None:
@@ -175,16 +177,6 @@ def dropped(run: SyntheticRun) -> None:
 def silent_users(run: SyntheticRun) -> None:
     """Users that vanished without a trace: their turns are in nobody's count, only in the plan."""
     complete(run, planned_samples(run.plan)[:-10])
-
-
-def lost_task(run: SyntheticRun) -> None:
-    """The target accepted a task and does not know it."""
-    run.start()
-    run.play(planned_samples(run.plan))
-    run.final(0)
-    run.final(1)
-    run.stop()
-    run.end_tasks(statuses={task_id(run.accepted[0]): None})
 
 
 @pytest.mark.parametrize(
