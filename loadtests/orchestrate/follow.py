@@ -36,8 +36,8 @@ class Way(Protocol):
     tells_begin: bool
     """Whether it says when a task's work began."""
 
-    def clock(self) -> TargetClock:
-        """What the target's clock says."""
+    def clock(self, index: TaskIndex, /) -> TargetClock:
+        """What the target's clock says; there is a task without an end."""
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
         """One round: what the target says of each task without an end. Calls `check`, which may raise, between its parts."""
@@ -111,7 +111,7 @@ class _Following:
     def _round(self) -> str | None:
         try:
             if self.clock is None:
-                self.clock = self._way.clock()
+                self.clock = self._way.clock(self._index)
             for states in self._way.ask(self._index, self._check):
                 self._index.note([self._corrected(state, self.clock) for state in states], self._final)
         except AwayError as error:

@@ -25,7 +25,7 @@ class SqlWay:
         self._dsn, self._tasks, self._own = dsn, tasks, own
         self.tells_begin = False
 
-    def clock(self) -> TargetClock:
+    def clock(self, index: TaskIndex) -> TargetClock:
         """The best of a few looks: half of its round trip is the doubt."""
         looks = []
         with self._connected() as connection:

@@ -143,7 +143,7 @@ class Run:
     def _follow(self, folder: RunFolder, stack: Stack, progress: Progress) -> None:
         """Accepted tasks to their end, unless the user has no patience left or there is no way to ask."""
         tasks, before = self._plan.scenario.tasks, self._signals
-        way = None if tasks is None else way_of(self._plan.scenario, stack, own=self._embedded)
+        way = None if tasks is None else way_of(self._plan.scenario, stack, folder, own=self._embedded)
         if tasks is None or way is None or before > 1:
             return
         progress.status("following accepted tasks to their end")

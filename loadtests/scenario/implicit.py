@@ -33,6 +33,6 @@ def _knows_foreign(scenario: Scenario) -> bool:
     tasks = scenario.tasks
     if tasks is None:
         return False
-    if scenario.target.host is None:
+    if scenario.target.host is None and tasks.query is not None:
         return tasks.rows is not None
     return tasks.query is None and tasks.api is not None and tasks.api.created is not None
