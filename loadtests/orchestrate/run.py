@@ -183,6 +183,7 @@ class Run:
 
     def _probes(self, folder: RunFolder, stack: Stack, progress: Progress) -> ProbeWatch:
         made = probing.make_probes(self._plan.scenario.probes, stack)
+        probing.add_sampler(made, self._plan.scenario, stack, folder)
         for name, reason in made.absent.items():
             progress.status(f"no probe of {name}: {reason}")
         return ProbeWatch(folder, made.probes, made.absent)

@@ -21,8 +21,12 @@ def way_of(scenario: Scenario, stack: Stack, folder: RunFolder, own: bool) -> Wa
     start = start_of(folder)
     if tasks.api is None or start is None:
         return None
-    people = People(stack.host or "", scenario.auth, stack.secrets.get(settings.JWT_SECRET, ""), AT_ONCE)
-    return ApiWay(people, tasks.api, start)
+    return ApiWay(people_of(scenario, stack, AT_ONCE), tasks.api, start)
+
+
+def people_of(scenario: Scenario, stack: Stack, at_once: int) -> People:
+    """The simulated users, each with a token as under load, over up to so many connections."""
+    return People(stack.host or "", scenario.auth, stack.secrets.get(settings.JWT_SECRET, ""), at_once)
 
 
 def start_of(folder: RunFolder) -> float | None:
