@@ -13,11 +13,11 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
 from loadtests.engine import messages
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
-from loadtests.measure.snapshot import Accepted, Snapshot
+from loadtests.measure.snapshot import Snapshot
 from loadtests.measure.window import Window, WindowMerger
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import MASTER, AcceptedWriter
 from loadtests.store.folder import RunFolder
-from loadtests.store.records import LineWriter
 from loadtests.store.windows import WindowWriter
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Collector:
         self._sealed = sealed
         """Told of each window that has been written."""
         self._windows = WindowWriter(folder.file("windows.jsonl"))
-        self._accepted = LineWriter(folder.file("accepted.jsonl"))
+        self._accepted = AcceptedWriter(folder, MASTER)
         self._members = {node: Member(index, node) for index, node in enumerate(nodes_in_order(runner))}
         self._merger = WindowMerger(len(self._members))
         self._start_epoch: float | None = None
@@ -75,10 +75,10 @@ class Collector:
 
     def begin(self) -> None:
         """Give each worker its part of the plan. Users are spawned right after this."""
-        plan = self._plan.to_json()
+        whole = {"plan": self._plan.to_json(), "host": self._host, "workers": len(self._members)}
+        place = {"folder": str(self._folder.path.resolve()), "run_id": self._folder.run_id}
         for node, member in self._members.items():
-            part = {"plan": plan, "host": self._host, "worker": member.worker, "workers": len(self._members)}
-            self._runner.send_message(messages.PLAN, part, node)
+            self._runner.send_message(messages.PLAN, {**whole, **place, "worker": member.worker}, node)
         self._later(0, self._watch)
         self._later(READY_WITHIN_S, self._give_up)
 
@@ -138,7 +138,7 @@ class Collector:
         self._release(member)
 
     def _take(self, snapshot: Snapshot) -> None:
-        self._accepted.append(*(_accepted(task) for task in snapshot.accepted))
+        self._accepted.append(snapshot.accepted)
         self._write(self._merger.add(snapshot))
 
     def _write(self, windows: list[Window]) -> None:
@@ -276,12 +276,6 @@ class Collector:
         member = self._members.get(node)
         if not self._over and member is not None:
             self._safely(lambda: handlers[kind](member, data))
-
-
-def _accepted(task: Accepted) -> dict[str, Any]:
-    """A line of `accepted.jsonl`."""
-    due_s, accepted_s = round(task.due_s, 6), round(task.accepted_s, 6)
-    return {"id": task.task_id, "user": task.user, "due_s": due_s, "accepted_s": accepted_s, "request": task.request}
 
 
 def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:

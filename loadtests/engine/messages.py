@@ -1,6 +1,6 @@
 """Names of the messages that master and workers exchange over Locust's own channel.
 
-master -> worker   plan   {plan, host, worker, workers}      before the users are spawned
+master -> worker   plan   {plan, host, worker, workers, folder, run_id}   before the users are spawned
 worker -> master   ready  {worker, name, users, trouble}     every user has its token
 master -> worker   go     {start}                            the load starts at this moment of the Unix epoch
 worker -> master   snapshot                                  once a second

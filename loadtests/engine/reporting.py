@@ -19,8 +19,10 @@ from locust.runners import Runner
 from loadtests.engine import messages
 from loadtests.engine.crew import Crew, set_crew
 from loadtests.engine.locust_stats import stats_of
+from loadtests.errors import RunError
 from loadtests.measure.snapshot import Gauges
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import AcceptedWriter, folder_here
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,8 @@ class Reporter:
         self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
         self._process = psutil.Process()
         self._crew: Crew | None = None
+        self._accepted: AcceptedWriter | None = None
+        """Where accepted tasks are written; without it they go to the master."""
         self._unacknowledged: deque[_Report] = deque()
         self._window = -1
         self._lag_us = self._opened = 0
@@ -86,6 +90,10 @@ class Reporter:
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
         self._unacknowledged.clear()
+        if self._accepted is not None:
+            self._accepted.close()
+        folder = folder_here(data["folder"], data["run_id"])
+        self._accepted = None if folder is None else AcceptedWriter(folder, str(crew.worker))
         gc.unfreeze()  # an earlier test's users are gone
         set_crew(self._environment, crew)
         if not crew.size:  # more workers than users: nobody will call
@@ -148,10 +156,23 @@ class Reporter:
                 self._stats.add_series(crew.recorder.methods[name], name, series)
         opened = crew.network.sockets.opened
         crew.recorder.counts.connections, self._opened = opened - self._opened, opened
+        self._remember(crew)
         message = crew.recorder.take(self._window, self._gauges(crew))
         self._unacknowledged.append(_Report(message, time.monotonic()))
         self._send(messages.SNAPSHOT, message)
         self._repeat(RESEND_AFTER_S)
+
+    def _remember(self, crew: Crew) -> None:
+        """Write the tasks that were accepted; what the disk refuses goes to the master, as everything does from then on."""
+        if self._accepted is None:
+            return
+        tasks = crew.recorder.take_accepted()
+        try:
+            self._accepted.append(tasks)
+        except RunError as error:
+            self._accepted = None
+            crew.recorder.give_back(tasks)
+            self._send(messages.FAULT, {"name": self._name, "trouble": str(error)})
 
     def _repeat(self, older_than_s: float) -> None:
         now = time.monotonic()

@@ -1,78 +1,145 @@
 """Follows accepted tasks to their end, or to the deadline, and writes what became of each."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import psycopg
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from loadtests.scenario.system import Tasks
+from loadtests.store.accepted import read_accepted
 from loadtests.store.folder import RunFolder
-from loadtests.store.records import append_lines, read_lines
+from loadtests.store.records import LineWriter
+from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
 
 PAUSE_S = 0.5
-BATCH = 5000
-STATEMENT_MS = 10_000
+GRACE_S = 60.0
+"""How long after the deadline a round that began before it may take."""
+
+
+class AwayError(Exception):
+    """The target did not answer, in one line; it is asked again until the deadline."""
+
+
+class Others(NamedTuple):
+    """What the target has besides the accepted tasks; None where that cannot be known."""
+
+    rows: int | None
+    """All its tasks, as it counts them."""
+    extra: int | None
+    """Those of them that nobody accepted."""
+
+
+class Way(Protocol):
+    """How the target is asked. Every method but `close` raises AwayError."""
+
+    name: str
+    tells_begin: bool
+    """Whether it says when a task's work began."""
+
+    def clock(self, index: TaskIndex, /) -> TargetClock:
+        """What the target's clock says; there is a task without an end."""
+
+    def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
+        """One round: what the target says of each task without an end. Calls `check`, which may raise, between its parts."""
+
+    def others(self, index: TaskIndex) -> Others:
+        """After the last round: how many tasks there are that nobody accepted; their ids are noted where they are known."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
 
 
 def follow_tasks(
-    folder: RunFolder, tasks: Tasks, dsn: str, pause: Callable[[float], None], hurry: Callable[[], bool] = lambda: False
+    folder: RunFolder,
+    tasks: Tasks,
+    way: Way,
+    pause: Callable[[float], None] = time.sleep,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> None:
     """Ask until every accepted task has ended or the deadline is over; writes `tasks.jsonl`, a line a task, and an event.
 
-    `pause(seconds)` waits; when `hurry()` becomes true, what is known by then is the end. A target that does not answer is an
-    event; its tasks are then without an end.
+    `pause(seconds)` waits; when `hurry()` becomes true, what is known by then is the end. A target that does not answer at the
+    end is trouble, which the event names: then nothing is lost, only unknown. Raises RunError when the disk refuses.
     """
-    pending = [record["id"] for record in read_lines(folder.file("accepted.jsonl"))]
-    accepted = len(pending)
-    ended: dict[str, tuple[str, float | None]] = {}
-    deadline = time.monotonic() + tasks.deadline
-    trouble: str | None = None
-    while True:
+    with TaskIndex(folder.path) as index:
+        index.fill(read_accepted(folder))
+        following = _Following(tasks, way, index, hurry)
+        trouble = following.follow(pause)
+        ended_s = time.time()
+        others, rows_trouble = _others(way, index) if trouble is None else (Others(None, None), trouble)
+        _write_tasks(folder, tasks, index, trouble)
+        clock = following.clock
+        folder.event(
+            "followed",
+            None,
+            by=way.name,
+            accepted=index.accepted,
+            known=index.known,
+            duplicated=index.duplicated,
+            trouble=trouble,
+            time_s=ended_s,
+            rows=others.rows,
+            extra=others.extra,
+            rows_trouble=rows_trouble,
+            tells_begin=way.tells_begin,
+            clock_offset_s=None if clock is None else round(clock.offset_s, 6),
+            clock_doubt_s=None if clock is None else round(clock.doubt_s, 6),
+        )
+        names = {"duplicated": index.names("again"), "foreign": index.names("extra")}
+        if any(names.values()):
+            folder.event("unaccounted_tasks", None, **names)
+
+
+class _Following:
+    """Rounds of questions until all have ended or time is up."""
+
+    def __init__(self, tasks: Tasks, way: Way, index: TaskIndex, hurry: Callable[[], bool]) -> None:
+        self._way, self._index, self._hurry = way, index, hurry
+        self._final = {*tasks.completed, *tasks.failed}
+        self._deadline = time.monotonic() + tasks.deadline
+        self.clock: TargetClock | None = None
+
+    def follow(self, pause: Callable[[float], None]) -> str | None:
+        """The trouble of the last round, if it had any."""
+        while self._index.open:
+            trouble = self._round()
+            if not self._index.open or self._hurry() or time.monotonic() >= self._deadline:
+                return trouble
+            pause(PAUSE_S)
+        return None
+
+    def _round(self) -> str | None:
         try:
-            states = dict(_states(dsn, tasks.query or "", pending))
-            trouble = None
-        except psycopg.Error as error:
-            states, trouble = {}, str(error).splitlines()[0]
-        final = set(tasks.completed) | set(tasks.failed)
-        over = time.monotonic() >= deadline or hurry()
-        ended.update({task: state for task, state in states.items() if over or state[0] in final})
-        pending = [task for task in pending if task not in ended]
-        if over or not pending:
-            break
-        pause(PAUSE_S)
-    append_lines(
-        folder.file("tasks.jsonl"),
-        ({"id": task, "status": status, "ended": moment} for task, (status, moment) in ended.items()),
-    )
-    folder.event(
-        "followed", None, accepted=accepted, known=len(ended), trouble=trouble, time_s=time.time(), rows=_rows(dsn, tasks)
-    )
-
-
-def _states(dsn: str, query: str, ids: list[str]) -> Iterator[tuple[str, tuple[str, float | None]]]:
-    if not ids:
-        return
-    with _connect(dsn) as connection:
-        for batch in _batches(ids):
-            for task, status, moment in connection.execute(query.encode(), {"ids": batch}):
-                yield task, (status, None if moment is None else float(moment))
-
-
-def _connect(dsn: str) -> "psycopg.Connection[tuple[Any, ...]]":
-    return psycopg.connect(dsn, autocommit=True, connect_timeout=5, options=f"-c statement_timeout={STATEMENT_MS}")
-
-
-def _batches(ids: list[str]) -> Iterator[list[str]]:
-    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
-
-
-def _rows(dsn: str, tasks: Tasks) -> int | None:
-    if tasks.rows is None:
+            if self.clock is None:
+                self.clock = self._way.clock(self._index)
+            for states in self._way.ask(self._index, self._check):
+                self._index.note([self._corrected(state, self.clock) for state in states], self._final)
+        except AwayError as error:
+            return str(error)
         return None
+
+    def _corrected(self, state: State, clock: TargetClock) -> State:
+        return state._replace(started=clock.ours(state.started), ended=clock.ours(state.ended))
+
+    def _check(self) -> None:
+        if self._hurry():
+            raise AwayError("interrupted before every task had been asked about")
+        if time.monotonic() >= self._deadline + GRACE_S:
+            raise AwayError(f"{GRACE_S:g} s after the deadline not every task had been answered for")
+
+
+def _others(way: Way, index: TaskIndex) -> tuple[Others, str | None]:
     try:
-        with _connect(dsn) as connection:
-            row = connection.execute(tasks.rows.encode()).fetchone()
-    except psycopg.Error:
-        return None
-    return None if row is None else int(row[0])
+        return way.others(index), None
+    except AwayError as error:
+        return Others(None, None), str(error)
+
+
+def _write_tasks(folder: RunFolder, tasks: Tasks, index: TaskIndex, trouble: str | None) -> None:
+    records = index.records(tasks.completed, tasks.failed, unknown="lost" if trouble is None else "unfinished")
+    writer = LineWriter(folder.file("tasks.jsonl"))
+    try:
+        while batch := list(islice(records, BATCH)):
+            writer.append(*batch)
+    finally:
+        writer.close()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from loadtests import settings
 from loadtests.errors import Problem, ScenarioError
+from loadtests.orchestrate import sampling
 from loadtests.orchestrate.definition import Definition
 from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.processes import Managed
 from loadtests.orchestrate.watch import Probe
+from loadtests.orchestrate.ways import people_of
 from loadtests.probes.celery import CeleryProbe
 from loadtests.probes.containers import ENGINES, Container, engines
 from loadtests.probes.postgres import PostgresProbe
@@ -18,6 +20,7 @@ from loadtests.probes.prometheus import PrometheusProbe
 from loadtests.probes.redis import RedisProbe
 from loadtests.scenario.schema import Scenario
 from loadtests.scenario.system import Probes
+from loadtests.store.folder import RunFolder
 
 
 @dataclass
@@ -41,6 +44,16 @@ def make_probes(wanted: Probes, stack: Stack) -> Probing:
     _containers(wanted, made)
     _prometheus(wanted, stack, made)
     return made
+
+
+def add_sampler(made: Probing, scenario: Scenario, stack: Stack, folder: RunFolder) -> None:
+    """The probe of accepted tasks, where the scenario says how one is asked for; nothing is connected yet."""
+    tasks = scenario.tasks
+    if tasks is None or tasks.api is None or tasks.api.item is None or not tasks.sample:
+        return
+    people = people_of(scenario, stack, sampling.AT_ONCE)
+    final = {*tasks.completed, *tasks.failed}
+    made.probes["tasks"] = sampling.TaskSampler(folder, people, tasks.api, final, tasks.sample)
 
 
 def check_services(scenario: Scenario, definition: Definition) -> None:

@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,6 +25,7 @@ from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
 from loadtests.orchestrate.watch import ProbeWatch
+from loadtests.orchestrate.ways import way_of
 from loadtests.report.live import Progress
 from loadtests.report.terminal import print_verdict
 from loadtests.report.write import write_report
@@ -141,11 +142,17 @@ class Run:
                 probes.stop()
             if probes.trouble is not None:
                 raise probes.trouble
-            dsn = stack.secrets.get(settings.DSN)
-            if scenario.tasks is not None and dsn and self._signals < 2:
-                progress.status("following accepted tasks to their end")
-                before = self._signals
-                follow_tasks(folder, scenario.tasks, dsn, time.sleep, lambda: self._signals > before)
+            self._follow(folder, stack, progress)
+
+    def _follow(self, folder: RunFolder, stack: Stack, progress: Progress) -> None:
+        """Accepted tasks to their end, unless the user has no patience left or there is no way to ask."""
+        tasks, before = self._plan.scenario.tasks, self._signals
+        way = None if tasks is None else way_of(self._plan.scenario, stack, folder, own=self._embedded)
+        if tasks is None or way is None or before > 1:
+            return
+        progress.status("following accepted tasks to their end")
+        with closing(way):
+            follow_tasks(folder, tasks, way, time.sleep, lambda: self._signals > before)
 
     def _write_manifest(self, folder: RunFolder, host: str, stack_settings: Mapping[str, str]) -> None:
         """Before anything starts, and again when the stack has said where it is and how it is set."""
@@ -181,6 +188,7 @@ class Run:
 
     def _probes(self, folder: RunFolder, stack: Stack, progress: Progress) -> ProbeWatch:
         made = probing.make_probes(self._plan.scenario.probes, stack)
+        probing.add_sampler(made, self._plan.scenario, stack, folder)
         for name, reason in made.absent.items():
             progress.status(f"no probe of {name}: {reason}")
         return ProbeWatch(folder, made.probes, made.absent)

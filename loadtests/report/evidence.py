@@ -1,24 +1,25 @@
 """Everything that a run's folder says, in the shape in which it is judged. Reads files only."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from loadtests.errors import RunError
-from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series, merge_all
-from loadtests.objectives.evaluate import Facts, TaskFacts
+from loadtests.objectives.evaluate import Facts
 from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.report.probed import Probed
 from loadtests.report.recovery import Effect, Second, courses, effects, recoveries
+from loadtests.report.tasks import TaskEvidence
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import count_accepted
 from loadtests.store.folder import RunFolder
-from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
+from loadtests.store.ledger import FinalReport, Ledger
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import read_lines
 from loadtests.store.windows import Totals, read_windows, total_of
@@ -107,12 +108,21 @@ class Evidence:
         return self.plan.stream_hash(sum(final.stream_digest for final in self.finals) % DIGEST_MODULUS)
 
     @cached_property
-    def tasks(self) -> "TaskEvidence | None":
+    def tasks(self) -> TaskEvidence | None:
         """What became of the accepted tasks; None when nobody looked."""
-        followed = self.events_of("followed")
-        if not followed or self.start_epoch is None or self.plan.scenario.tasks is None:
+        if self.start_epoch is None:
             return None
-        return TaskEvidence.of(self, followed[-1], self.start_epoch)
+        return TaskEvidence.of(self.folder, self.events, self.start_epoch, self.accepted, self._unanswered)
+
+    @cached_property
+    def accepted(self) -> int:
+        """How often the target took on a task, as the workers wrote it down."""
+        return count_accepted(self.folder)
+
+    def _unanswered(self, names: Collection[str]) -> int:
+        """Requests of these names, or all, that may have done their work without telling."""
+        asked = [series for name, series in self.totals.series.items() if not names or name in names]
+        return sum(series.failed for series in asked) + self.losses.in_flight + self.losses.unreported
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -124,6 +134,7 @@ class Evidence:
             finals=self.finals,
             lost_in_flight=losses.in_flight,
             unreported=losses.unreported if losses else None,
+            accepted=self.accepted,
             tasks=self.tasks.ledger if self.tasks else None,
         )
 
@@ -209,52 +220,3 @@ class Evidence:
         if not self.events_of("stop"):
             return f"the record ends {len(self.totals.ok_by_second)} s into the load: the master did not report its end"
         return None
-
-
-@dataclass(frozen=True)
-class TaskEvidence:
-    """Accepted tasks, joined with their ends."""
-
-    ledger: TaskLedger
-    facts: TaskFacts
-
-    @classmethod
-    def of(cls, run: Evidence, followed: dict[str, Any], start: float) -> "TaskEvidence":
-        """Read `accepted.jsonl` and `tasks.jsonl`. A task without an end was waited for until the following stopped."""
-        tasks = run.plan.scenario.tasks
-        assert tasks is not None, "asked only for scenarios with tasks"
-        ends = {record["id"]: record for record in read_lines(run.folder.file("tasks.jsonl"))}
-        processing, outcome = Histogram(), Counter[str]()
-        names: set[str] = set()
-        for record in read_lines(run.folder.file("accepted.jsonl")):
-            end = ends.get(record["id"])
-            kind = _outcome(end, tasks.completed, tasks.failed, unknown="pending" if followed["trouble"] else "lost")
-            outcome[kind] += 1
-            if record["request"]:
-                names.add(record["request"])
-            moment = end["ended"] if end is not None and kind in ("completed", "failed") else None
-            waited_s = (moment or followed["time_s"]) - (start + record["due_s"])
-            processing.record(round(waited_s * 1e6))
-        embedded = run.manifest["stack"] == "embedded"
-        accepted = outcome.total()
-        losses = run.losses
-        creating = {series for name, series in run.totals.series.items() if not names or name in names}
-        without_answer = sum(series.failed for series in creating) + losses.in_flight + losses.unreported
-        ledger = TaskLedger(
-            accepted=accepted if losses else sum(final.accepted for final in run.finals),
-            completed=outcome["completed"],
-            failed=outcome["failed"],
-            pending=outcome["pending"],
-            lost=outcome["lost"],
-            rows=followed["rows"],
-            rows_most=accepted + without_answer if embedded else None,
-        )
-        return cls(ledger, TaskFacts(accepted, outcome["completed"], processing))
-
-
-def _outcome(end: dict[str, Any] | None, completed: Sequence[str], failed: Sequence[str], unknown: str) -> str:
-    if end is None:
-        return unknown
-    if end["status"] in completed:
-        return "completed"
-    return "failed" if end["status"] in failed else "pending"

@@ -16,6 +16,8 @@ from loadtests.report.verdict import Verdict
 from loadtests.units import format_duration
 
 FOLDER = files("loadtests.report")
+SHOWN_NAMES = 20
+"""Ids of tasks of each kind of trouble."""
 
 
 def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -> str:
@@ -32,6 +34,7 @@ def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -
         scenario=evidence.plan.scenario,
         ledger=evidence.ledger.to_json(),
         events=evidence.events,
+        shown_names=SHOWN_NAMES,
         style=_read("vendor/uPlot.min.css") + _read("report.css"),
         data=embedded(columns(evidence, verdict)),
         scripts=scripts,

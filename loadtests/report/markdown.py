@@ -7,12 +7,15 @@ from typing import Any
 from loadtests.report.evidence import Evidence
 from loadtests.report.rows import Row, fault_lines, reasons, rows
 from loadtests.report.verdict import Verdict
+from loadtests.store.ledger import TaskLedger
 from loadtests.units import format_duration
 
 MOST_LINES = 60
 MOST_ROWS = 30
-MOST_NOTES = 6
+MOST_NOTES = 5
 MOST_FAULTS = 4
+MOST_NAMES = 3
+"""Ids of tasks of each kind of trouble."""
 LONGEST_TEXT = 300
 _ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown might read as markup; an underscore within a word and a `<` before a space or a `=` are none."""
@@ -69,10 +72,24 @@ def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> 
     )
     response, service = (_latency(summary["total"][kind]) for kind in ("response_time_ms", "service_time_ms"))
     yield f"- Response time {response}; service time {service}"
+    if evidence.tasks is not None:
+        yield f"- {_tasks(evidence.tasks.ledger)}"
     checks, failed = len(verdict.health), sum(result.status == "fail" for result in verdict.health)
     health = f"{failed} of {checks} health checks failed" if failed else f"all {checks} health checks passed"
     commit = evidence.manifest.get("commit") or "no commit"
     yield f"- Generator: {health}. Run `{evidence.folder.run_id}`, {plain(str(commit))}"
+
+
+def _tasks(book: TaskLedger) -> str:
+    """On one line, so that the report keeps its length."""
+    outcomes = {"completed": book.completed, "failed": book.failed, "unfinished": book.unfinished, "lost": book.lost}
+    rest = {"accepted again": book.duplicated, "foreign": book.foreign}
+    counts = [f"{count:,} {word}" for word, count in outcomes.items()]
+    counts += [f"{count:,} {word}" for word, count in rest.items() if count]
+    named = [(kind, ", ".join(ids[:MOST_NAMES]) + (" …" if len(ids) > MOST_NAMES else "")) for kind, ids in book.names.items()]
+    return "; ".join(
+        [f"{book.accepted:,} tasks accepted: {', '.join(counts)}", *(f"{kind}: {plain(ids)}" for kind, ids in named if ids)]
+    )
 
 
 def _latency(values: Mapping[str, float] | None) -> str:

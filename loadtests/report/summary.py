@@ -30,6 +30,8 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
         "stream": evidence.stream,
         "lateness_ms": latencies(evidence.totals.lateness),
         "task_processing_ms": latencies(evidence.tasks.facts.processing) if evidence.tasks else None,
+        "task_wait_ms": latencies(evidence.tasks.facts.wait) if evidence.tasks else None,
+        "task_run_ms": latencies(evidence.tasks.facts.run) if evidence.tasks else None,
         "faults": [effect.to_json() for effect in evidence.effects],
         "total": _series(total),
         "series": {name: _series(series) for name, series in sorted(evidence.totals.series.items())},

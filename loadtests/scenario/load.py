@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from loadtests.errors import InputError, Problem, ScenarioError
 from loadtests.objectives.grammar import parse_objective
+from loadtests.scenario.implicit import implicit_objectives
 from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
@@ -151,6 +152,7 @@ def _freeze(original: Scenario, scenario: Scenario) -> Plan:
             asked = parse_objective(value.objective, known)
             targets.append(value.target or str(asked))
             texts[name] = str(asked.scaled(factor))
+    texts.update(implicit_objectives(scenario, texts))
     plan = Plan(scenario=scenario, objectives=texts)
     return plan.model_copy(update={"notes": (_note(plan, targets, factor),)}) if targets else plan
 

@@ -28,6 +28,8 @@ class TasksApi(Table):
     """Key of the moment its work began, as ISO 8601 or seconds of the Unix epoch."""
     ended: str = "completed_at"
     """Key of the moment it ended, likewise."""
+    created: str | None = "created_at"
+    """Key of the moment it was made, likewise: tells tasks of this load from those that were there before."""
 
     @model_validator(mode="after")
     def _placeholders(self) -> "TasksApi":

@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def accepted(self) -> Path:
+        """Accepted tasks, a file for each writer."""
+        return self.path / "accepted"
+
+    @property
     def hdr(self) -> Path:
         """Histogram logs."""
         return self.path / "hdr"
@@ -64,6 +69,7 @@ def create_folder(results: Path, scenario: str, now: datetime | None = None) -> 
         path.mkdir()
         (path / "logs").mkdir()
         (path / "hdr").mkdir()
+        (path / "accepted").mkdir()
     except OSError as error:
         raise InputError(f"results folder {results}: cannot be written: {error.strerror}") from error
     return RunFolder(path)

@@ -2,11 +2,13 @@
 
     turns:     scheduled = sent + dropped + in flight
     requests:  sent = ok + failed + in flight         failed by kind
-    tasks:     accepted = completed + failed + pending
+    tasks:     accepted = completed + failed + unfinished + lost
 
 After a drain nothing is in flight, except with a worker that was lost: then it is what that worker had in flight at its last
 report. What such a worker did after its last report is unknown; how many turns that can be at the most is known from the plan,
 and stands in the ledger as `unreported`.
+
+A task that is lost, unfinished, duplicated or foreign is the target's fault and not the books': objectives ask for it.
 
 The two sides of each line are counted in different places: turns by the arrivals and by the journeys that returned, requests
 by the client as it sends and by the recorder as it records, totals by the workers' last reports and by the sum of the
@@ -15,13 +17,13 @@ windows. Equal numbers therefore say that nothing fell between them.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Counts
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -60,29 +62,38 @@ class FinalReport:
 
 @dataclass(frozen=True)
 class TaskLedger:
-    """Accepted tasks by what became of them; `rows` is the target's own count, None where it was not asked."""
+    """Accepted tasks by what became of them; None where nobody can know."""
 
     accepted: int
+    """Each counted once."""
     completed: int
     failed: int
-    pending: int
+    unfinished: int
+    """Without an end at the deadline."""
     lost: int
+    """Unknown to the target."""
+    duplicated: int = 0
+    """Times that the target gave an id out again."""
+    foreign: int | None = None
+    """Tasks of the target that no request accounts for."""
+    unanswered: int | None = None
+    """Tasks of the target that nobody accepted, but that a create without a good answer may have made."""
     rows: int | None = None
-    rows_most: int | None = None
-    """Most rows that fit the requests, where the target was the run's alone: a create without an answer may have made one."""
+    """Tasks of the target, as it counts them."""
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The first ids of each kind of trouble; of the foreign ones all that nobody accepted, for which is which is not known."""
 
     def imbalances(self) -> Iterable[str]:
         """What does not add up, in words."""
-        if self.accepted != self.completed + self.failed + self.pending + self.lost:
+        if self.accepted != self.completed + self.failed + self.unfinished + self.lost:
             yield (
                 f"tasks: accepted {self.accepted:,} is not completed {self.completed:,} + failed {self.failed:,} "
-                f"+ pending {self.pending:,} + lost {self.lost:,}"
+                f"+ unfinished {self.unfinished:,} + lost {self.lost:,}"
             )
-        if self.lost:
-            yield f"tasks: the target does not know {self.lost:,} of the tasks that it accepted"
-        if self.rows is not None and self.rows_most is not None and not self.accepted <= self.rows <= self.rows_most:
-            account = f"{self.accepted:,}" + (f" to {self.rows_most:,}" if self.rows_most > self.accepted else "")
-            yield f"tasks: the target has {self.rows:,} tasks, the requests account for {account}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As `ledger.json` has it."""
+        return {**asdict(self), "names": {kind: list(ids) for kind, ids in self.names.items()}}
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,8 @@ class Ledger:
     """Requests in flight at the last reports of the workers that were lost."""
     unreported: int | None = None
     """Most turns that lost workers can have begun after their last reports; None when none was lost."""
+    accepted: int = 0
+    """How often the target took on a task, as the workers wrote it down."""
     tasks: TaskLedger | None = None
 
     @property
@@ -154,6 +167,9 @@ class Ledger:
         ):
             if windows != workers:
                 yield f"{name}: the windows hold {windows:,}, the workers counted {workers:,}"
+        counted = sum(final.accepted for final in self.finals)
+        if self.accepted != counted:
+            yield f"accepted: the files hold {self.accepted:,} tasks, the workers counted {counted:,}"
 
     def to_json(self) -> dict[str, Any]:
         """As `ledger.json` has it."""
@@ -178,16 +194,7 @@ class Ledger:
                 "authentication": counts.unplanned,
             },
             "unreported": self.unreported,
-            "tasks": None
-            if tasks is None
-            else {
-                "accepted": tasks.accepted,
-                "completed": tasks.completed,
-                "failed": tasks.failed,
-                "pending": tasks.pending,
-                "lost": tasks.lost,
-                "rows": tasks.rows,
-            },
+            "tasks": None if tasks is None else tasks.to_json(),
             "workers": [
                 {
                     "worker": final.worker,

@@ -7,6 +7,8 @@ from pathlib import Path
 import psycopg
 
 from loadtests.objectives import catalog
+from loadtests.store.accepted import read_accepted
+from loadtests.store.folder import RunFolder
 from tests.e2e.command import ROOT, Finished, loadtest, run
 from tests.e2e.conftest import HOSTED, Target
 
@@ -61,7 +63,7 @@ def test_run_accounts_for_every_request_and_task(target: Target, out: Path) -> N
     assert summary["stream"] in planned
     assert ledger["requests"]["ok"] == ledger["turns"]["sent"] == summary["requests"]
     assert summary["series"]["create_task"]["requests"] == ledger["tasks"]["accepted"] == ledger["tasks"]["completed"]
-    ids = [json.loads(line)["id"] for line in (finished.folder / "accepted.jsonl").read_text().splitlines()]
+    ids = [task["id"] for task in read_accepted(RunFolder(finished.folder))]
     with psycopg.connect(target.env["LOADTEST_DSN"]) as connection:
         query = "SELECT count(*) FROM tasks WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
         assert connection.execute(query, (ids,)).fetchone() == (len(set(ids)),)

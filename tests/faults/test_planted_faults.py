@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtests.orchestrate.definition import find_program
-from loadtests.store.records import read_lines
+from loadtests.store.accepted import read_accepted
+from loadtests.store.folder import RunFolder
 from tests.conftest import missing
 from tests.e2e.command import ROOT, Finished, run
 
@@ -61,10 +62,10 @@ def test_a_planted_fault_is_found(planted: Planted, tmp_path: Path) -> None:
 def test_dropped_tasks_are_named(tmp_path: Path) -> None:
     """FAIL for tasks without an end alone, and the ledger names exactly those that the stack has dropped."""
     finished = _under_load(DROPPED, tmp_path)
-    accepted = {record["id"] for record in read_lines(finished.folder / "accepted.jsonl")}
+    accepted = {record["id"] for record in read_accepted(RunFolder(finished.folder))}
     dropped = {task for task in accepted if _is_dropped(task)}
     assert dropped, "no task was dropped: nothing was tested"
-    assert set(finished.json("ledger.json")["tasks"]["unfinished"]) == dropped
+    assert set(finished.json("ledger.json")["tasks"]["names"]["unfinished"]) == dropped
     _assert_missed(finished, DROPPED.missed)
 
 

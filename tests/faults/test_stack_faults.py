@@ -17,7 +17,8 @@ from loadtests import settings
 from loadtests.orchestrate.definition import find_program
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.processes import ProcessManager
-from loadtests.store.records import read_lines
+from loadtests.store.accepted import read_accepted
+from loadtests.store.folder import RunFolder
 from tests.conftest import missing
 from tests.e2e.command import ROOT, Finished, run
 from tests.e2e.conftest import HOSTED
@@ -113,7 +114,7 @@ def test_no_task_is_lost_or_done_twice(running: Running, fault: Callable[[Runnin
     """Every 201's task is there and ends; no end is written twice; what the client saw is told (-s shows it)."""
     before = {row[0] for row in running.query("SELECT id::text FROM tasks")}
     finished = _under_load(running, fault, tmp_path)
-    accepted = {record["id"] for record in read_lines(finished.folder / "accepted.jsonl")}
+    accepted = {record["id"] for record in read_accepted(RunFolder(finished.folder))}
     _wait_for_the_end(running)
     found = {task: status for task, status in running.query("SELECT id::text, status FROM tasks") if task not in before}
     counts = Counter(found.values())

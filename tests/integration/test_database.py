@@ -2,14 +2,16 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from loadtests.measure.snapshot import Accepted
 from loadtests.orchestrate.follow import follow_tasks
+from loadtests.orchestrate.follow_sql import SqlWay
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import Probe, ProbeWatch
@@ -17,8 +19,9 @@ from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
 from loadtests.probes.sample import Sample
 from loadtests.scenario.system import Tasks
+from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
-from loadtests.store.records import append_lines, read_lines
+from loadtests.store.records import read_lines
 
 QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
 
@@ -46,7 +49,14 @@ def _insert(dsn: str, rows: list[tuple[str, str, float | None]]) -> None:
 
 
 def _accept(folder: RunFolder, *ids: str) -> None:
-    append_lines(folder.file("accepted.jsonl"), ({"id": one, "user": 0, "due_s": 0.0, "accepted_s": 0.0} for one in ids))
+    writer = AcceptedWriter(folder, "0")
+    writer.append([Accepted(one, 0, 0.0, 0.0) for one in ids])
+    writer.close()
+
+
+def _follow(folder: RunFolder, dsn: str, pause: Callable[[float], None] = time.sleep, own: bool = True, **tasks: str) -> None:
+    asked = Tasks.model_validate({"query": QUERY, **tasks})
+    follow_tasks(folder, asked, SqlWay(dsn, asked, own), pause)
 
 
 def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder: RunFolder) -> None:
@@ -61,31 +71,75 @@ def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("UPDATE jobs SET status = 'completed', ended = 7 WHERE id = 'b'")
 
-    follow_tasks(folder, Tasks(query=QUERY, rows="SELECT count(*) FROM jobs"), dsn, pause)
+    _follow(folder, dsn, pause, rows="SELECT count(*) FROM jobs")
     found = {record["id"]: (record["status"], record["ended"]) for record in read_lines(folder.file("tasks.jsonl"))}
     assert found == {"a": ("completed", 5.0), "b": ("completed", 7.0), "c": ("failed", 6.0)}
     assert len(pauses) == 1
     (event,) = read_lines(folder.file("events.jsonl"))
-    assert (event["accepted"], event["known"], event["rows"], event["trouble"]) == (3, 3, 3, None)
+    assert (event["accepted"], event["known"], event["rows"], event["extra"], event["trouble"]) == (3, 3, 3, 0, None)
+    assert abs(event["clock_offset_s"]) < 60
+    assert event["clock_doubt_s"] > 0
 
 
 def test_follow_gives_up_at_the_deadline(database: tuple[str, int], folder: RunFolder) -> None:
-    """At the deadline unfinished tasks are written with the status they have, and unknown ones are left out."""
+    """At the deadline tasks without an end are unfinished, with the status they have, and unknown ones are lost."""
     dsn, _ = database
     _insert(dsn, [("a", "processing", None)])
     _accept(folder, "a", "nobody-knows")
-    follow_tasks(folder, Tasks(query=QUERY, deadline="200ms"), dsn, time.sleep)  # type: ignore[arg-type]  # a text, as in TOML
-    assert [(record["id"], record["status"]) for record in read_lines(folder.file("tasks.jsonl"))] == [("a", "processing")]
+    _follow(folder, dsn, deadline="200ms")
+    found = [(record["id"], record["status"], record["outcome"]) for record in read_lines(folder.file("tasks.jsonl"))]
+    assert found == [("a", "processing", "unfinished"), ("nobody-knows", None, "lost")]
 
 
 def test_follow_says_that_the_database_is_away(folder: RunFolder) -> None:
     """A database that does not answer is noted with its reason; nothing is taken for lost."""
     _accept(folder, "a")
-    dsn = "postgresql://nobody@127.0.0.1:9/none"
-    follow_tasks(folder, Tasks(query=QUERY, deadline="100ms"), dsn, time.sleep)  # type: ignore[arg-type]  # a text, as in TOML
+    _follow(folder, "postgresql://nobody@127.0.0.1:9/none", deadline="100ms")
     (event,) = read_lines(folder.file("events.jsonl"))
     assert "refused" in event["trouble"]
-    assert (event["known"], event["rows"]) == (0, None)
+    assert (event["known"], event["rows"], event["extra"]) == (0, None, None)
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["unfinished"]
+
+
+def test_follow_names_tasks_that_nobody_accepted(database: tuple[str, int], folder: RunFolder) -> None:
+    """In a database of one's own a row too many is named, and an id that was accepted twice is one task."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0), ("of-nobody", "completed", 6.0), ("b", "completed", 6.0)])
+    _accept(folder, "a", "b", "a")
+    _follow(folder, dsn, rows="SELECT count(*) FROM jobs", ids="SELECT id FROM jobs")
+    followed, names = read_lines(folder.file("events.jsonl"))
+    assert (followed["accepted"], followed["duplicated"], followed["rows"], followed["extra"]) == (2, 1, 3, 1)
+    assert (names["duplicated"], names["foreign"]) == (["a"], ["of-nobody"])
+    assert [record["id"] for record in read_lines(folder.file("tasks.jsonl"))] == ["a", "b"]
+
+
+def test_rows_of_a_database_of_others_say_nothing(database: tuple[str, int], folder: RunFolder) -> None:
+    """Where others make tasks too, the rows are told and nobody is to account for them."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0), ("of-others", "completed", 6.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, own=False, rows="SELECT count(*) FROM jobs", ids="SELECT id FROM jobs")
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert (followed["rows"], followed["extra"]) == (2, None)
+
+
+def test_follow_tells_when_work_began(database: tuple[str, int], folder: RunFolder) -> None:
+    """The query's fourth column is the begin of the task's work."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, query="SELECT id, status, ended, ended - 2 FROM jobs WHERE id = ANY(%(ids)s)")
+    (record,) = read_lines(folder.file("tasks.jsonl"))
+    assert (record["started"], record["ended"]) == (3.0, 5.0)
+
+
+def test_a_query_with_too_few_columns_is_said(database: tuple[str, int], folder: RunFolder) -> None:
+    """Trouble in one line, not a traceback."""
+    dsn, _ = database
+    _accept(folder, "a")
+    _follow(folder, dsn, query="SELECT id FROM jobs WHERE id = ANY(%(ids)s)", deadline="100ms")
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["trouble"].startswith("tasks.query gives 1 columns")
 
 
 def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFolder) -> None:

@@ -16,9 +16,11 @@ from loadtests.pacing.stream import OpenLoad, StreamDigest, open_turns
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict, judge
 from loadtests.scenario.plan import Plan
+from loadtests.store.accepted import AcceptedWriter, read_accepted
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import append_lines
+from loadtests.store.tasks import Outcome, State, TaskIndex
 from loadtests.store.windows import WindowWriter
 from tests.unit.texts import plan_of
 
@@ -137,14 +139,14 @@ class SyntheticRun:
                 record(recorder, sample)
         users = len(shard(self.plan.scenario.load.users, worker, self.workers))
         snapshot = Snapshot.from_json(recorder.take(second, Gauges(users=users, in_flight=recorder.in_flight)))
-        append_lines(
-            self.folder.file("accepted.jsonl"),
-            (
-                {"id": one.task_id, "user": one.user, "due_s": one.due_s, "accepted_s": one.accepted_s, "request": one.request}
-                for one in snapshot.accepted
-            ),
-        )
+        self.accept(str(worker), *snapshot.accepted)
         return snapshot
+
+    def accept(self, writer: str, *tasks: Accepted) -> None:
+        """A writer remembers tasks."""
+        file = AcceptedWriter(self.folder, writer)
+        file.append(tasks)
+        file.close()
 
     def _write(self, windows: Iterable[Window]) -> None:
         writer = WindowWriter(self.folder.file("windows.jsonl"))
@@ -177,17 +179,32 @@ class SyntheticRun:
             total += one.value()
         return total % 2**128
 
-    def end_tasks(self, processing_s: float = 1.0, statuses: Mapping[str, str | None] | None = None, **event: Any) -> None:
+    def end_tasks(
+        self,
+        processing_s: float = 1.0,
+        statuses: Mapping[str, str | None] | None = None,
+        foreign: Sequence[str] = (),
+        **event: Any,
+    ) -> None:
         """Every accepted task ends so long after it was due; `statuses` of some differ, None for unknown to the target."""
-        given, ends = statuses or {}, []
-        for number, sample in enumerate(self.accepted):
+        given, ends = statuses or {}, {}
+        for sample in self.accepted:
             status = given.get(task_id(sample), "completed")
-            moment = EPOCH + round(sample.due_s, 6) + processing_s if status in ("completed", "failed") else None
+            due = EPOCH + round(sample.due_s, 6)
+            begun = due + processing_s / 2 if status in ("completed", "failed", "processing") else None
+            ended = due + processing_s if status in ("completed", "failed") else None
             if status is not None:
-                ends.append({"id": task_id(sample), "status": status, "ended": moment, "n": number})
-        append_lines(self.folder.file("tasks.jsonl"), ends)
-        facts = {"accepted": len(self.accepted), "known": len(ends), "trouble": None, "time_s": EPOCH + 40, "rows": None}
-        self.folder.event("followed", None, **(facts | event))
+                ends[task_id(sample)] = State(task_id(sample), status, begun, ended)
+        with TaskIndex(self.folder.path) as index:
+            index.fill(read_accepted(self.folder))
+            index.note(list(ends.values()), ("completed", "failed"))
+            unknown: Outcome = "unfinished" if event.get("trouble") else "lost"
+            append_lines(self.folder.file("tasks.jsonl"), index.records(("completed",), ("failed",), unknown))
+            facts = {"accepted": index.accepted, "known": index.known, "duplicated": index.duplicated}
+            names = {"duplicated": index.names("again"), "foreign": list(foreign)}
+        rest = {"trouble": None, "time_s": EPOCH + 40, "rows": None, "extra": None, "tells_begin": True}
+        self.folder.event("followed", None, **{**facts, **rest, **event})
+        self.folder.event("unaccounted_tasks", None, **names)
 
     @property
     def accepted(self) -> list[Sample]:

@@ -8,7 +8,7 @@ import pytest
 from loadtests.errors import RunError
 from loadtests.pacing.stream import OpenLoad, planned_stream
 from loadtests.store.records import append_lines
-from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, add_counts, complete, planned_samples, task_id
+from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, add_counts, complete, planned_samples
 from tests.unit.texts import changed
 
 PROBED = TEXT + '[probes]\nprocesses = ["api"]\n[probes.postgres]\ndb = "SELECT 1"\n'
@@ -124,56 +124,6 @@ def test_gauges_end_where_the_load_was_halted(tmp_path: Path) -> None:
     run.folder.event("halt", 3.0, reason="test")
     append_lines(run.folder.file("probes.jsonl"), ({"time": EPOCH + s, "samples": [["db", None, s]]} for s in range(10)))
     assert run.evidence().gauges()["db", None] == [0, 1, 2, 3]
-
-
-def test_tasks_are_joined_with_their_ends(tmp_path: Path) -> None:
-    """Each accepted task is completed, failed, pending or lost; its time runs from the moment its request was due."""
-    run = SyntheticRun.create(tmp_path, stack="embedded")
-    run.start()
-    run.play(planned_samples(run.plan))
-    run.final(0)
-    run.final(1)
-    run.stop()
-    count = len(run.accepted)
-    statuses = {task_id(sample): status for sample, status in zip(run.accepted, ("failed", "processing", None), strict=False)}
-    run.end_tasks(processing_s=2.0, statuses=statuses, rows=count)
-    tasks = run.evidence().tasks
-    assert tasks is not None
-    book = tasks.ledger
-    assert (book.accepted, book.completed, book.failed, book.pending, book.lost) == (count, count - 3, 1, 1, 1)
-    assert (book.rows, book.rows_most) == (count, count)
-    assert (tasks.facts.accepted, tasks.facts.completed) == (count, count - 3)
-    # Two without an end were waited for until the following stopped, 40 s after the start.
-    waited = sorted(40 - round(sample.due_s, 6) for sample in run.accepted[1:3])
-    assert tasks.facts.processing.count == count
-    assert tasks.facts.processing.max_us == pytest.approx(waited[1] * 1e6, abs=1)
-    assert tasks.facts.processing.sum_us == pytest.approx((sum(waited) + 2.0 * (count - 2)) * 1e6, abs=count)
-
-
-def test_unreachable_target_leaves_tasks_pending(tmp_path: Path) -> None:
-    """When the target did not answer the question, tasks without an answer are pending and not lost."""
-    run = SyntheticRun.create(tmp_path)
-    run.start()
-    run.play(planned_samples(run.plan))
-    run.final(0)
-    run.final(1)
-    run.end_tasks(statuses=dict.fromkeys(map(task_id, run.accepted)), trouble="connection refused")
-    tasks = run.evidence().tasks
-    assert tasks is not None
-    assert (tasks.ledger.pending, tasks.ledger.lost) == (len(run.accepted), 0)
-
-
-def test_rows_are_compared_on_a_stack_of_ones_own_only(tmp_path: Path) -> None:
-    """A target that others use may have any number of rows; one's own may have one more for each create without an answer."""
-    for stack, most in (("embedded", 3), ("none", None)):
-        (tmp_path / stack).mkdir()
-        run = SyntheticRun.create(tmp_path / stack, stack=stack)
-        samples = planned_samples(run.plan)[:20]
-        failing = [Sample(0, 3.0, "create_task", 1000, 1000, "timeout") for _ in range(3)]
-        complete(run, samples + failing)
-        tasks = run.evidence().tasks
-        assert tasks is not None
-        assert tasks.ledger.rows_most == (None if most is None else len(run.accepted) + most)
 
 
 def test_finished_and_lost_run_side_by_side(tmp_path: Path) -> None:

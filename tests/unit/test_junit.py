@@ -16,7 +16,7 @@ def test_junit_of_a_passed_run(tmp_path: Path) -> None:
     suites = {suite.get("name"): suite for suite in root}
     assert set(suites) == {"synthetic.health", "synthetic.objectives"}
     assert len(suites["synthetic.health"].findall("testcase")) == len(verdict.health)
-    assert len(suites["synthetic.objectives"].findall("testcase")) == len(verdict.objectives) == 6
+    assert len(suites["synthetic.objectives"].findall("testcase")) == len(verdict.objectives) == 9
     assert root.findall(".//failure") == root.findall(".//error") == []
     assert "pass" in root.get("name", "")
 

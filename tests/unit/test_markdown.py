@@ -7,7 +7,7 @@ import pytest
 from loadtests.report.markdown import LONGEST_TEXT, MOST_LINES, markdown_report, plain
 from loadtests.report.summary import summarise
 from tests.unit.rich_run import HOSTILE, rich_run
-from tests.unit.runs import TEXT, SyntheticRun, complete, planned_samples, slower
+from tests.unit.runs import TEXT, SyntheticRun, complete, planned_samples, slower, task_id
 from tests.unit.texts import changed
 
 
@@ -25,17 +25,18 @@ def cells(line: str) -> list[str]:
 
 
 def test_passed_run(tmp_path: Path) -> None:
-    """Verdict, a row for each objective, three lines of facts."""
+    """Verdict, a row for each objective, four lines of facts."""
     lines = report_of(complete(SyntheticRun.create(tmp_path)))
     assert lines[0] == "## PASS: synthetic"
     table = [cells(line) for line in lines if line.startswith("|")]
     assert table[0] == ["", "objective", "limit", "observed", "margin", "source"]
-    assert [row[0] for row in table[2:]] == ["pass"] * 6
+    assert [row[0] for row in table[2:]] == ["pass"] * 9
     assert table[2][1:3] == ["fast: response_time.p95", "< 200 ms"]
     facts = [line for line in lines if line.startswith("- ")]
-    assert len(facts) == 3
+    assert len(facts) == 4
     assert facts[0].startswith("- 108 requests in 10 s by 6 users: ") and facts[0].endswith("0 failed")
-    assert "p99 " in facts[1] and "health checks passed" in facts[2]
+    assert "p99 " in facts[1] and "health checks passed" in facts[3]
+    assert facts[2].endswith(" completed, 0 failed, 0 unfinished, 0 lost")
 
 
 def test_missed_objectives_come_first(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_missed_objectives_come_first(tmp_path: Path) -> None:
     assert lines[0] == "## FAIL: synthetic"
     assert rows[0][:2] == ["**FAIL**", "fast: response_time.p95"]
     assert rows[0][4].startswith("\u2212")
-    assert [row[0] for row in rows[1:]] == ["pass"] * 5
+    assert [row[0] for row in rows[1:]] == ["pass"] * 8
 
 
 def test_invalid_run_says_why(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_longest_report_fits_a_comment(tmp_path: Path) -> None:
     run.folder.event("halt", 9.9, reason="long " * 1_000 + "\n" * 100)
     lines = report_of(run)
     assert len(lines) <= MOST_LINES
-    assert "… and 176 more, 170 of them missed" in "\n".join(lines)
+    assert "… and 179 more, 170 of them missed" in "\n".join(lines)
     assert max(len(line) for line in lines) < LONGEST_TEXT + 100
 
 
@@ -104,3 +105,17 @@ def test_plain_text_stays_text(text: str, shown: str) -> None:
 def test_plain_text_of_the_hostile_kind() -> None:
     """No tag survives."""
     assert "<s" not in plain(HOSTILE).replace("\\<", "") and "<!--" not in plain(HOSTILE.replace("@", "")).replace("\\<", "")
+
+
+def test_tasks_in_trouble_are_named(tmp_path: Path) -> None:
+    """Tasks by outcome, and the first ids of what is wrong with them, on one line."""
+    run = SyntheticRun.create(tmp_path)
+    run.start()
+    run.play(planned_samples(run.plan))
+    lost = [task_id(sample) for sample in run.accepted[:5]]
+    run.end_tasks(statuses=dict.fromkeys(lost))
+    (line,) = [line for line in report_of(run) if "tasks accepted" in line]
+    assert line.startswith(
+        f"- {len(run.accepted)} tasks accepted: {len(run.accepted) - 5} completed, 0 failed, 0 unfinished, 5 lost"
+    )
+    assert line.endswith("; lost: " + ", ".join(run.evidence().tasks.ledger.names["lost"][:3]) + " …")  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ import pytest
 from loadtests.errors import RunError
 from loadtests.report.verdict import Verdict, judge
 from loadtests.report.write import write_report
+from loadtests.scenario.implicit import ALWAYS
 from loadtests.store.records import read_json
 from tests.unit.runs import TEXT, SyntheticRun, add_counts, complete, planned_samples, slower, task_id
 from tests.unit.texts import changed
@@ -34,7 +35,8 @@ def test_healthy_run_passes(tmp_path: Path) -> None:
     verdict = complete(run_of(tmp_path)).verdict()
     assert (verdict.word, int(verdict.exit_code)) == ("pass", 0)
     assert failed_checks(verdict) == missed(verdict) == []
-    assert [result.name for result in verdict.objectives] == ["fast", "throughput", "failures", "users", "done", "quick"]
+    written = ["fast", "throughput", "failures", "users", "done", "quick"]
+    assert [result.name for result in verdict.objectives] == [*written, *ALWAYS]
 
 
 def test_missed_objective_fails(tmp_path: Path) -> None:
@@ -60,14 +62,14 @@ def test_slow_tasks_fail(tmp_path: Path) -> None:
 
 
 def test_tasks_that_never_end_fail(tmp_path: Path) -> None:
-    """Pending tasks count against success, and with the time that they were waited for."""
+    """Unfinished tasks count against success, and with the time that they were waited for; and none may be."""
     run = run_of(tmp_path)
     complete(run)
     run.folder.file("tasks.jsonl").unlink()
     run.end_tasks(statuses={task_id(sample): "processing" for sample in run.accepted[:5]})
     verdict = run.verdict()
     assert verdict.word == "fail"
-    assert missed(verdict) == ["done", "quick"]
+    assert missed(verdict) == ["done", "quick", "tasks_unfinished"]
 
 
 def test_objective_without_data_fails(tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_tasks_that_nobody_followed_fail(tmp_path: Path) -> None:
     run.final(0)
     run.final(1)
     run.stop()
-    assert missed(run.verdict()) == ["done", "quick"]
+    assert missed(run.verdict()) == ["done", "quick", *ALWAYS]
 
 
 def without_stop(run: SyntheticRun) -> None:
@@ -177,16 +179,6 @@ def silent_users(run: SyntheticRun) -> None:
     complete(run, planned_samples(run.plan)[:-10])
 
 
-def lost_task(run: SyntheticRun) -> None:
-    """The target accepted a task and does not know it."""
-    run.start()
-    run.play(planned_samples(run.plan))
-    run.final(0)
-    run.final(1)
-    run.stop()
-    run.end_tasks(statuses={task_id(run.accepted[0]): None})
-
-
 @pytest.mark.parametrize(
     ("happens", "checks", "words"),
     [
@@ -202,7 +194,6 @@ def lost_task(run: SyntheticRun) -> None:
         (raising_journey, ["journeys"], "1"),
         (dropped, ["offered"], "98 of 108"),
         (silent_users, ["offered"], "98 of 108"),
-        (lost_task, ["ledger"], "does not know 1 of the tasks"),
     ],
 )
 def test_run_that_cannot_be_believed_is_invalid(
@@ -265,8 +256,8 @@ def test_report_writes_every_file_of_the_contract(tmp_path: Path) -> None:
     derived = {"ledger.json", "summary.json", "verdict.json", "report.html", "report.md", "junit.xml", "hdr", "logs"}
     assert derived | {"manifest.json", "windows.jsonl", "events.jsonl"} <= names
     assert not [name for name in names if name.startswith(".")]
-    for name in ("ledger.json", "summary.json", "verdict.json"):
-        assert read_json(run.folder.file(name))["version"] == 1
+    for name, version in (("ledger.json", 2), ("summary.json", 1), ("verdict.json", 1)):
+        assert read_json(run.folder.file(name))["version"] == version
 
 
 def test_verdict_file_has_the_promised_shape(tmp_path: Path) -> None:
@@ -277,7 +268,7 @@ def test_verdict_file_has_the_promised_shape(tmp_path: Path) -> None:
         assert {"name", "objective", "observed", "status"} <= line.keys()
 
 
-@pytest.mark.parametrize("name", ["windows.jsonl", "events.jsonl", "tasks.jsonl", "accepted.jsonl"])
+@pytest.mark.parametrize("name", ["windows.jsonl", "events.jsonl", "tasks.jsonl"])
 def test_damaged_file_is_an_error_with_its_place(tmp_path: Path, name: str) -> None:
     """A line that was damaged after it was written is never skipped silently."""
     run = complete(run_of(tmp_path))

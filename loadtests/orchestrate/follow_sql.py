@@ -1,0 +1,86 @@
+"""Follows accepted tasks in the target's own database."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from loadtests.orchestrate.follow import AwayError, Others
+from loadtests.scenario.system import Tasks
+from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
+
+STATEMENT_MS = 10_000
+LOOKS_AT_THE_CLOCK = 5
+COLUMNS = 3
+
+
+class SqlWay:
+    """Asks by `tasks.query`. `own`: the database is the run's alone, so that everything in it has to be accounted for."""
+
+    name = "sql"
+
+    def __init__(self, dsn: str, tasks: Tasks, own: bool) -> None:
+        self._dsn, self._tasks, self._own = dsn, tasks, own
+        self.tells_begin = False
+
+    def clock(self, index: TaskIndex) -> TargetClock:
+        """The best of a few looks: half of its round trip is the doubt."""
+        looks = []
+        with self._connected() as connection:
+            for _ in range(LOOKS_AT_THE_CLOCK):
+                asked = time.time()
+                ((moment,),) = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
+                answered = time.time()
+                looks.append(TargetClock(float(moment) - (asked + answered) / 2, (answered - asked) / 2))
+        return min(looks, key=lambda look: look.doubt_s)
+
+    def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
+        """A statement for each batch of ids."""
+        query = (self._tasks.query or "").encode()
+        with self._connected() as connection:
+            for number, ids in enumerate(index.open_ids(BATCH)):
+                if number:
+                    check()
+                cursor = connection.execute(query, {"ids": ids})
+                columns = len(cursor.description or ())
+                if columns not in (COLUMNS, COLUMNS + 1):
+                    raise AwayError(f"tasks.query gives {columns} columns; it needs (id, status, end) and perhaps the begin")
+                self.tells_begin = columns > COLUMNS
+                yield [_state(row) for row in cursor.fetchall()]
+
+    def others(self, index: TaskIndex) -> Others:
+        """Rows are counted; only when they are more than the accepted tasks are their ids asked for."""
+        if self._tasks.rows is None:
+            return Others(None, None)
+        with self._connected() as connection:
+            ((rows,),) = connection.execute(self._tasks.rows.encode()).fetchall()
+            if not self._own:
+                return Others(int(rows), None)
+            if rows > index.known and self._tasks.ids is not None:
+                connection.autocommit = False  # a cursor that the server keeps lives in a transaction
+                with connection.cursor(name="ids") as cursor:
+                    cursor.itersize = BATCH
+                    index.note_extra(row[0] for row in cursor.execute(self._tasks.ids.encode()))
+                return Others(int(rows), index.extra)
+        return Others(int(rows), max(0, int(rows) - index.known))
+
+    def close(self) -> None:
+        """Nothing is held between rounds."""
+
+    @contextmanager
+    def _connected(self) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+        options = f"-c statement_timeout={STATEMENT_MS}"
+        try:
+            with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5, options=options) as connection:
+                yield connection
+        except psycopg.Error as error:
+            raise AwayError((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def _state(row: tuple[Any, ...]) -> State:
+    """A row of the query; its fourth column may be left out."""
+    task, status, ended, *begin = row
+    started = begin[0] if begin else None
+    return State(str(task), status, None if started is None else float(started), None if ended is None else float(ended))

@@ -1,0 +1,101 @@
+"""The simulated users' own requests outside the load: asks the target in the name of each, with a token of their own."""
+
+import json
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import urllib3
+
+from loadtests.scenario.schema import Auth
+from loadtests.store.tasks import TargetClock
+from loadtests.traffic import tokens
+from loadtests.traffic.prepared import JSON_HEADERS
+
+TIMEOUT_S = 10.0
+RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False)
+"""A connection may have been closed while nobody used it."""
+DATE_DOUBT_S = 0.5
+"""A Date header is cut to whole seconds: half a second later is the best guess, and half a second the doubt."""
+
+
+class UnansweredError(Exception):
+    """A request without the answer that was expected, in one line."""
+
+
+class Answer(NamedTuple):
+    """The parsed body, and what the target's clock said."""
+
+    status: int
+    data: Any
+    clock: TargetClock | None
+
+
+class _Reply(NamedTuple):
+    status: int
+    body: bytes
+    clock: TargetClock | None
+
+
+class People:
+    """May be shared by threads; opens up to `at_once` connections."""
+
+    def __init__(self, host: str, auth: Auth, secret: str, at_once: int) -> None:
+        self._host, self._auth, self._secret = host.rstrip("/"), auth, secret
+        timeout = urllib3.Timeout(TIMEOUT_S)
+        self._pool = urllib3.PoolManager(maxsize=at_once, block=True, timeout=timeout, retries=RETRIES)
+        self._tokens: dict[int, tokens.Token] = {}
+
+    def get(self, user: int, path: str, expect: tuple[int, ...] = (200,)) -> Answer:
+        """What the user is shown. Raises UnansweredError when the status is none of `expect` or nothing comes back."""
+        reply = self._ask("GET", path, self._authorization(user), None, expect)
+        try:
+            data = json.loads(reply.body)
+        except ValueError as error:
+            raise UnansweredError(f"GET {path}: no JSON: {error}") from error
+        return Answer(reply.status, data, reply.clock)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def _authorization(self, user: int) -> dict[str, str]:
+        if self._auth.mode == "none":
+            return {}
+        token = self._tokens.get(user)
+        if token is None or token.expires_at - time.time() < TIMEOUT_S:
+            token = self._tokens[user] = self._new_token(user)
+        return {"Authorization": f"Bearer {token.access}"}
+
+    def _new_token(self, user: int) -> tokens.Token:
+        auth = self._auth
+        if auth.mode == "mint":
+            return tokens.mint(self._secret, tokens.user_id(auth.subject or "", user), time.time(), auth.ttl)
+        path = auth.login or ""
+        body = tokens.guest_body(f"loadtest-{user}", f"User {user}")
+        reply = self._ask("POST", path, JSON_HEADERS, body, (200, 201))
+        try:
+            return tokens.from_login(reply.body)
+        except ValueError as error:
+            raise UnansweredError(f"POST {path}: {error}") from error
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...]) -> _Reply:
+        asked = time.time()
+        try:
+            response = self._pool.request(method, self._host + path, headers=headers, body=body)
+        except urllib3.exceptions.HTTPError as error:
+            raise UnansweredError(f"{method} {path}: {type(error).__name__}: {error}") from error
+        answered = time.time()
+        if response.status not in expect:
+            raise UnansweredError(f"{method} {path}: status {response.status}")
+        return _Reply(response.status, response.data, clock_of(response.headers.get("Date"), asked, answered))
+
+
+def clock_of(date: str | None, asked: float, answered: float) -> TargetClock | None:
+    """The target's clock by the Date header of an answer; None without one that can be read."""
+    try:
+        moment = parsedate_to_datetime(date or "").timestamp() + DATE_DOUBT_S
+    except ValueError:
+        return None
+    return TargetClock(moment - (asked + answered) / 2, DATE_DOUBT_S + (answered - asked) / 2)

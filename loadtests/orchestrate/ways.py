@@ -1,0 +1,35 @@
+"""The way in which a run's tasks are followed: by SQL where the database is known, else by the API."""
+
+from loadtests import settings
+from loadtests.orchestrate.embedded import Stack
+from loadtests.orchestrate.follow import Way
+from loadtests.orchestrate.follow_api import AT_ONCE, ApiWay
+from loadtests.orchestrate.follow_sql import SqlWay
+from loadtests.orchestrate.people import People
+from loadtests.scenario.schema import Scenario
+from loadtests.store.folder import RunFolder
+from loadtests.store.records import read_lines
+
+
+def way_of(scenario: Scenario, stack: Stack, folder: RunFolder, own: bool) -> Way | None:
+    """`own`: the run started the stack, so nobody else makes tasks in it. None when the target cannot be asked."""
+    tasks, dsn = scenario.tasks, stack.secrets.get(settings.DSN)
+    if tasks is None:
+        return None
+    if tasks.query is not None and dsn:
+        return SqlWay(dsn, tasks, own)
+    start = start_of(folder)
+    if tasks.api is None or start is None:
+        return None
+    return ApiWay(people_of(scenario, stack, AT_ONCE), tasks.api, start)
+
+
+def people_of(scenario: Scenario, stack: Stack, at_once: int) -> People:
+    """The simulated users, each with a token as under load, over up to so many connections."""
+    return People(stack.host or "", scenario.auth, stack.secrets.get(settings.JWT_SECRET, ""), at_once)
+
+
+def start_of(folder: RunFolder) -> float | None:
+    """The start of the load on the epoch; None before it."""
+    starts = (event["epoch"] for event in read_lines(folder.file("events.jsonl")) if event["event"] == "start")
+    return next(starts, None)
