@@ -163,6 +163,15 @@ def format_value(metric: Metric, value: float) -> str:
     return f"{value:,.10g}"
 
 
+def format_interval(metric: Metric, low: float, high: float) -> str:
+    """An interval of such values (`195 to 207 ms`), with more digits where fewer would show two equal ends."""
+    texts = [format_value(metric, value) for value in (low, high)]
+    if texts[0] == texts[1] and low != high:
+        texts = [units.exact(float(f"{value:.6g}"), _SHOWN[metric.unit]) for value in (low, high)]
+    (first, _, unit), (_, _, other) = (text.partition(" ") for text in texts)
+    return f"{first if unit == other else texts[0]} to {texts[1]}"
+
+
 def percentile(statistic: str) -> float | None:
     """0.95 for `p95`, 0.999 for `p999`, 0.9999 for `p9999`; None for what is no percentile (`p100` is `max`)."""
     match = re.fullmatch(r"p([0-9]{2})((?:[0-9]{0,2}[1-9])?)", statistic)

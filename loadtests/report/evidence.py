@@ -156,6 +156,7 @@ class Evidence:
             doubts=self.probed.doubts(),
             silences=self.probed.silence,
             shares=self.probed.shares,
+            share_counts=self.probed.share_counts,
             distributions=self.probed.distributions,
             tasks=self.tasks.facts if self.tasks else None,
         )

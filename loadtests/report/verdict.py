@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 from loadtests.exitcodes import ExitCode
 from loadtests.objectives.evaluate import Result, evaluate
+from loadtests.objectives.grammar import format_interval
 from loadtests.objectives.health import HealthLimits, judge_health
 from loadtests.report.evidence import Evidence
 from loadtests.scenario.schema import Health
 
-VERSION = 1
+VERSION = 2
+"""Of `verdict.json`; 1 knew no intervals."""
 Word = Literal["pass", "fail", "invalid"]
 EXIT_CODES: dict[Word, ExitCode] = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "invalid": ExitCode.INVALID}
 
@@ -51,7 +53,17 @@ def judge(evidence: Evidence) -> Verdict:
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    return Verdict(word, objectives, health, [*evidence.plan.notes, *_gaps(evidence)])
+    return Verdict(word, objectives, health, [*evidence.plan.notes, *_doubts(evidence, objectives), *_gaps(evidence)])
+
+
+def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
+    """Objectives whose limit lies within what chance leaves open."""
+    for result in results:
+        if result.interval is not None and not result.decided:
+            objective = evidence.plan.parsed_objectives[result.name]
+            limit = objective.format_value(objective.threshold)
+            within = format_interval(objective.metric, *result.interval)
+            yield f"{result.name}: the limit of {limit} lies within {within}, so another run may say otherwise"
 
 
 def _gaps(evidence: Evidence) -> Iterator[str]:
