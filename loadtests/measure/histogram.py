@@ -104,7 +104,7 @@ class Histogram:
         return found
 
     def bucket_at(self, rank: int) -> tuple[int, int]:
-        """Edges of the bucket that holds the value of this rank (1 to `count`), in microseconds, within the values there are."""
+        """Edges in microseconds of the bucket that holds the value of this rank (1 to `count`), within the values there are."""
         if rank > self.count - self.overflow:
             return HIGHEST_US, self.max_us
         first, end = self._filled()

@@ -95,11 +95,14 @@ class Result:
         }
 
 
-def evaluate(name: str, objective: Objective, facts: Facts) -> Result:
-    """Compare one objective with the facts. What was known too rarely misses it, whatever its value."""
+def evaluate(name: str, objective: Objective, facts: Facts, *, final: bool = True) -> Result:
+    """Compare one objective with the facts. What was known too rarely misses it, whatever its value.
+
+    Of facts that are not final nobody asks what another run would say: then there are no intervals.
+    """
     observed = observe(objective, facts)
     doubt = facts.doubts.get((objective.metric.name, objective.selector))
-    interval = None if observed is None else interval_of(objective, facts)
+    interval = interval_of(objective, facts) if final and observed is not None else None
     return Result(
         name=name,
         objective=str(objective),

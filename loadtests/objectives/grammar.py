@@ -24,6 +24,7 @@
 Selectors are request names for latencies, ratios and counts, and services for gauges. A metric without data never passes.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -164,12 +165,15 @@ def format_value(metric: Metric, value: float) -> str:
 
 
 def format_interval(metric: Metric, low: float, high: float) -> str:
-    """An interval of such values (`195 to 207 ms`), with more digits where fewer would show two equal ends."""
-    texts = [format_value(metric, value) for value in (low, high)]
-    if texts[0] == texts[1] and low != high:
-        texts = [units.exact(float(f"{value:.6g}"), _SHOWN[metric.unit]) for value in (low, high)]
-    (first, _, unit), (_, _, other) = (text.partition(" ") for text in texts)
-    return f"{first if unit == other else texts[0]} to {texts[1]}"
+    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful."""
+    if low == high:
+        return f"{format_value(metric, low)} to {format_value(metric, high)}"
+    shown = _SHOWN[metric.unit]
+    fitting = [unit for unit, factor in shown.items() if high >= factor]
+    unit = max(fitting, key=shown.__getitem__) if fitting else min(shown, key=shown.__getitem__)
+    first, last = low / shown[unit], high / shown[unit]
+    digits = max(0, -math.floor(math.log10((last - first) / 5)))
+    return f"{first:,.{digits}f} to {last:,.{digits}f}{'' if unit in ('', '/s') else ' '}{unit}"
 
 
 def percentile(statistic: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Laws of confidence intervals: what they promise is held against the exact binomial law, of which they are an approximation."""
+"""Laws of confidence intervals: their promise is held against the exact binomial law, of which they are an approximation."""
 
 from math import comb
 
@@ -52,7 +52,7 @@ def test_ranks_rise_with_the_quantile(n: int, one: int, other: int) -> None:
     first, second = sorted((one, other))
     before, after = quantile_ranks(n, first / 1000), quantile_ranks(n, second / 1000)
     # Of few values the interval of a quantile near the end is narrower than that of one in the middle.
-    if n >= 100 and 50 <= first and second <= 950:
+    if n >= 100 and first >= 50 and second <= 950:
         assert before[0] <= after[0] + 1
         assert before[1] <= after[1] + 1
 
@@ -110,9 +110,7 @@ def test_ratio_interval_holds_its_promise(n: int, permille: int) -> None:
     """It contains the true share in about 95 % of all samples: Wilson's interval swings around that, and seldom below 92 %."""
     p = permille / 1000
     intervals = [ratio_interval(k, n) for k in range(n + 1)]
-    covered = sum(
-        binomial(n, p, k, k) for k, found in enumerate(intervals) if found is not None and found[0] <= p <= found[1]
-    )
+    covered = sum(binomial(n, p, k, k) for k, found in enumerate(intervals) if found is not None and found[0] <= p <= found[1])
     assert covered >= 0.91
 
 
