@@ -16,7 +16,7 @@ from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.report.probed import Probed
 from loadtests.scenario.plan import Plan
-from loadtests.store.folder import RunFolder
+from loadtests.store.folder import ABORTED, RunFolder
 from loadtests.store.ledger import FinalReport, Ledger, TaskLedger
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import read_lines
@@ -66,6 +66,11 @@ class Evidence:
         """The end of the load, in seconds after its start: as planned, or where it was halted."""
         halts = [event["at_s"] or 0.0 for event in self.events_of("halt")]
         return min([self.plan.scenario.load.total_s, *halts])
+
+    @cached_property
+    def aborts(self) -> dict[str, dict[str, Any]]:
+        """The objective that ended the load before its time, if one did: its event, by its name."""
+        return {event["name"]: event for event in self.events_of("abort")}
 
     @cached_property
     def finals(self) -> list[FinalReport]:
@@ -166,6 +171,7 @@ class Evidence:
         counts = self.totals.counts
         return HealthFacts(
             finished=self._unfinished(),
+            aborted="; ".join(f"aborted {one['at_s']:g} s into the load by {name}" for name, one in self.aborts.items()),
             lost_workers=self.losses.stories,
             missing_snapshots=sum(event["missing"] for event in self.events_of("worker_final")),
             imbalances=self.ledger.imbalances(),
@@ -191,7 +197,7 @@ class Evidence:
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
-        if halts:
+        if halts and not (self.aborts and halts[0]["reason"] == ABORTED):
             at_s = halts[0]["at_s"]
             when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
             return f"stopped {when}: {halts[0]['reason']}"

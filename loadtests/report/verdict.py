@@ -1,8 +1,8 @@
 """The verdict: a pure function of the run's files. Health first, for what cannot be believed is neither met nor missed."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from loadtests.exitcodes import ExitCode
@@ -47,13 +47,29 @@ def judge(evidence: Evidence) -> Verdict:
     """Invalid when any health check fails; else fail when any objective does; else pass."""
     health = judge_health(evidence.health_facts(), health_limits(evidence.plan.scenario.health))
     facts = evidence.facts()
-    objectives = [evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items()]
+    judged = (evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items())
+    objectives = [_as_aborted(result, evidence.aborts.get(result.name)) for result in judged]
     word: Word = "pass"
     if any(result.status == "fail" for result in health):
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    return Verdict(word, objectives, health, [*evidence.plan.notes, *_doubts(evidence, objectives), *_gaps(evidence)])
+    notes = [*evidence.plan.notes, *_aborts(evidence), *_doubts(evidence, objectives), *_gaps(evidence)]
+    return Verdict(word, objectives, health, notes)
+
+
+def _as_aborted(result: Result, abort: Mapping[str, Any] | None) -> Result:
+    """The result that ended the load is what it was then, even if the whole load looks better."""
+    if abort is None:
+        return result
+    text = f"{abort['observed_text']} over the last {abort['window_s']} s"
+    return replace(result, observed=abort["observed"], observed_text=text, status="fail", interval=None, decided=True)
+
+
+def _aborts(evidence: Evidence) -> Iterator[str]:
+    """That the load ended before its time, and by what."""
+    for name, abort in evidence.aborts.items():
+        yield f"aborted {abort['at_s']:g} s into the load by {name}; everything else is judged of what was done until then"
 
 
 def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
