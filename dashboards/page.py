@@ -99,7 +99,7 @@ def annotations(variables: Sequence[Json]) -> list[Json]:
     found: list[Json] = [{**posted, "enable": True, "hide": True, "iconColor": "rgba(0, 211, 255, 1)"}]
     if any(variable["name"] == "run" for variable in variables):
         found.append(_events("Course of the run", "blue", "start|stop|stage"))
-        found.append(_events("Trouble", "red", "halt|worker_lost|process_ended"))
+        found.append(_events("Trouble", "red", "halt|abort|worker_lost|process_ended"))
         found.append(_events("Faults", "purple", "fault"))
         found.append(_events("Missed objectives", "orange", "objective_missed"))
     return found

@@ -30,7 +30,7 @@ from loadtests.errors import LoadtestError
 from loadtests.scenario.load import find_scenario, load_plan
 from loadtests.scenario.plan import Plan
 from loadtests.settings import METRICS_PORT, overrides
-from loadtests.store.folder import RunFolder, create_folder, open_folder
+from loadtests.store.folder import ABORTED, RunFolder, create_folder, open_folder
 from loadtests.store.manifest import read_manifest, write_manifest
 
 __all__ = ["SimulatedUser"]
@@ -93,6 +93,7 @@ class _Run:
         _listener(environment.events.test_stopping)(lambda **_: self._halt("stopped from Locust"))
         _listener(environment.events.quitting)(self._drain)
         gevent.signal_handler(signal.SIGUSR1, self._interrupt)
+        gevent.signal_handler(signal.SIGUSR2, self._halt, ABORTED)
 
     def _prepare(self, users: int | None) -> tuple[Plan, str, RunFolder | None]:
         """The plan, the host, and the folder that `loadtest run` made, if it did."""

@@ -103,6 +103,14 @@ class Histogram:
             found.append(min(self._hdr.get_highest_equivalent_value(value), self.max_us))
         return found
 
+    def bucket_at(self, rank: int) -> tuple[int, int]:
+        """Edges in microseconds of the bucket that holds the value of this rank (1 to `count`), within the values there are."""
+        if rank > self.count - self.overflow:
+            return HIGHEST_US, self.max_us
+        first, end = self._filled()
+        value = self._hdr.get_value_from_index(first + bisect_left(list(accumulate(self._counts[first:end])), rank))
+        return max(value, self._min_us), min(self._hdr.get_highest_equivalent_value(value), self.max_us)
+
     def at_most(self, bounds_us: Sequence[int]) -> list[int]:
         """How many values lie in buckets that end at or below each of the bounds, which ascend.
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from loadtests.measure.counters import Buckets, quantile
 from loadtests.measure.histogram import Histogram
+from loadtests.measure.intervals import Interval, decided, quantile_interval, ratio_interval
 from loadtests.measure.series import Series
-from loadtests.objectives.grammar import Kind, Metric, Objective, percentile
+from loadtests.objectives.grammar import Kind, Metric, Objective, format_interval, percentile
 
 Status = Literal["pass", "fail"]
 
@@ -49,6 +50,8 @@ class Facts:
     """Why there is nothing of a metric at all, where somebody knows."""
     shares: Mapping[str, float] = field(default_factory=dict)
     """Ratios of counters, over the whole load."""
+    share_counts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """What they are ratios of: part and whole."""
     distributions: Mapping[str, Buckets] = field(default_factory=dict)
     """Histograms of the target's own, over the whole load."""
     recoveries: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
@@ -67,6 +70,15 @@ class Result:
     status: Status
     limit: float
     source: str
+    interval: Sequence[float] | None = None
+    """Lowest and highest value that chance alone leaves open (95 %); None where there is no such thing."""
+    decided: bool = True
+    """Whether the limit lies outside of the interval, so that another run would say the same."""
+
+    @property
+    def mark(self) -> str:
+        """Beside a status that another run may not confirm."""
+        return "" if self.decided else " \u00b1"
 
     def to_json(self) -> dict[str, Any]:
         """As `verdict.json` has it."""
@@ -78,29 +90,56 @@ class Result:
             "status": self.status,
             "limit": self.limit,
             "source": self.source,
+            "interval": None if self.interval is None else list(self.interval),
+            "decided": self.decided,
         }
 
 
-def evaluate(name: str, objective: Objective, facts: Facts) -> Result:
-    """Compare one objective with the facts. What was known too rarely misses it, whatever its value."""
+def evaluate(name: str, objective: Objective, facts: Facts, *, final: bool = True) -> Result:
+    """Compare one objective with the facts. What was known too rarely misses it, whatever its value.
+
+    Of facts that are not final nobody asks what another run would say: then there are no intervals.
+    """
     observed = observe(objective, facts)
     doubt = facts.doubts.get((objective.metric.name, objective.selector))
+    interval = interval_of(objective, facts) if final and observed is not None else None
     return Result(
         name=name,
         objective=str(objective),
         observed=observed,
-        observed_text=_observed_text(objective, observed, doubt, facts),
+        observed_text=_observed_text(objective, observed, interval, doubt, facts),
         status="pass" if observed is not None and doubt is None and objective.holds(observed) else "fail",
         limit=objective.threshold,
         source=_source(objective),
+        interval=interval,
+        decided=doubt is not None or decided(objective.holds, interval),
     )
 
 
-def _observed_text(objective: Objective, observed: float | None, doubt: str | None, facts: Facts) -> str:
+def interval_of(objective: Objective, facts: Facts) -> Interval | None:
+    """Within what the value would lie in most repetitions of the run, in the metric's base unit; None where nobody can say."""
+    match objective.metric.kind:
+        case "latency" | "task_latency":
+            histogram = _histogram(objective, facts)
+            q = percentile(objective.statistic or "")
+            found = None if histogram is None or q is None else quantile_interval(histogram, q)
+            return None if found is None else (found[0] / 1e6, found[1] / 1e6)
+        case "ratio" | "share":
+            counts = _ratio_counts(objective, facts)
+            return None if counts is None else ratio_interval(*counts)
+    return None
+
+
+def _observed_text(
+    objective: Objective, observed: float | None, interval: Interval | None, doubt: str | None, facts: Facts
+) -> str:
+    """The value; with its interval where that decides something, or where the value says little without: an availability."""
     if observed is None:
         reason = facts.silences(objective.metric, objective.selector)
         return f"no data ({reason})" if reason else "no data"
     shown = objective.format_value(observed)
+    if interval is not None and (objective.metric.name == "availability" or not decided(objective.holds, interval)):
+        shown += f" ({format_interval(objective.metric, *interval)})"
     return f"{shown}, {doubt}" if doubt else shown
 
 
@@ -109,9 +148,9 @@ def observe(objective: Objective, facts: Facts) -> float | None:
     return _OBSERVERS[objective.metric.kind](objective, facts)
 
 
-def _latency_of(objective: Objective, facts: Facts) -> float | None:
-    series = _series(objective, facts)
-    return None if series is None else _statistic(_latency(objective, series), objective.statistic)
+def _latency(objective: Objective, facts: Facts) -> float | None:
+    histogram = _histogram(objective, facts)
+    return None if histogram is None else _statistic(histogram, objective.statistic)
 
 
 def _rate(objective: Objective, facts: Facts) -> float | None:
@@ -147,16 +186,16 @@ def _series(objective: Objective, facts: Facts) -> Series | None:
     return series if series is not None and series.requests else None
 
 
-def _latency(objective: Objective, series: Series) -> Histogram:
-    return series.response_time if objective.metric.name == "response_time" else series.service_time
-
-
-def _task_latency(objective: Objective, facts: Facts) -> float | None:
-    tasks = facts.tasks
-    if tasks is None:
+def _histogram(objective: Objective, facts: Facts) -> Histogram | None:
+    """What a latency is read off; None when nobody looked."""
+    if objective.metric.kind == "task_latency":
+        tasks = facts.tasks
+        by_name = {"task_processing": tasks.processing, "task_wait": tasks.wait, "task_run": tasks.run} if tasks else {}
+        return by_name.get(objective.metric.name)
+    series = _series(objective, facts)
+    if series is None:
         return None
-    by_name = {"task_processing": tasks.processing, "task_wait": tasks.wait, "task_run": tasks.run}
-    return _statistic(by_name[objective.metric.name], objective.statistic)
+    return series.response_time if objective.metric.name == "response_time" else series.service_time
 
 
 def _distribution(objective: Objective, facts: Facts) -> float | None:
@@ -188,18 +227,27 @@ def _gauge(objective: Objective, facts: Facts) -> float | None:
 
 
 def _ratio(objective: Objective, facts: Facts) -> float | None:
-    if objective.metric.name == "task_success":
+    counts = _ratio_counts(objective, facts)
+    return None if counts is None else counts[0] / counts[1]
+
+
+def _ratio_counts(objective: Objective, facts: Facts) -> tuple[float, float] | None:
+    """What a ratio is one of: part and whole, which is not 0."""
+    name = objective.metric.name
+    if objective.metric.kind == "share":
+        return facts.share_counts.get(name)
+    if name == "task_success":
         tasks = facts.tasks
-        return tasks.completed / tasks.accepted if tasks and tasks.accepted else None
+        return (tasks.completed, tasks.accepted) if tasks and tasks.accepted else None
     series = _series(objective, facts)
     if series is None:
         return None
-    return (series.failed if objective.metric.name == "failure_ratio" else series.ok) / series.requests
+    return series.failed if name == "failure_ratio" else series.ok, series.requests
 
 
 _OBSERVERS: dict[Kind, Callable[[Objective, Facts], float | None]] = {
-    "latency": _latency_of,
-    "task_latency": _task_latency,
+    "latency": _latency,
+    "task_latency": _latency,
     "ratio": _ratio,
     "rate": _rate,
     "count": _count,

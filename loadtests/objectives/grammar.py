@@ -24,6 +24,7 @@
 Selectors are request names for latencies, ratios and counts, and services for gauges. A metric without data never passes.
 """
 
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -161,6 +162,18 @@ def format_value(metric: Metric, value: float) -> str:
         case "size":
             return units.format_size(value)
     return f"{value:,.10g}"
+
+
+def format_interval(metric: Metric, low: float, high: float) -> str:
+    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful."""
+    if low == high:
+        return f"{format_value(metric, low)} to {format_value(metric, high)}"
+    shown = _SHOWN[metric.unit]
+    fitting = [unit for unit, factor in shown.items() if high >= factor]
+    unit = max(fitting, key=shown.__getitem__) if fitting else min(shown, key=shown.__getitem__)
+    first, last = low / shown[unit], high / shown[unit]
+    digits = max(0, -math.floor(math.log10((last - first) / 5)))
+    return f"{first:,.{digits}f} to {last:,.{digits}f}{'' if unit in ('', '/s') else ' '}{unit}"
 
 
 def percentile(statistic: str) -> float | None:

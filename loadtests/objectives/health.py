@@ -50,12 +50,14 @@ class HealthFacts:
     most_sockets: int
     memory_bytes: int | None
     """Largest resident memory of a worker; None without windows."""
+    aborted: str = ""
+    """What an objective did that ended the load before its time; that is a result, and nothing is wrong with it."""
 
 
 def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
     """Every check, in the order in which a reader wants them."""
     return [
-        _flag("complete", "the load ran to its planned end", facts.finished),
+        _flag("complete", "the load ran to its planned end", facts.finished, facts.aborted),
         _flag("workers", "every worker reported its end", "; ".join(facts.lost_workers) or None),
         _count("snapshots", "missing snapshots", facts.missing_snapshots),
         _flag("ledger", "the ledger balances", "; ".join(facts.imbalances) or None),
@@ -71,8 +73,8 @@ def _result(name: str, text: str, ok: bool, observed: float | None, shown: str, 
     return Result(name, text, observed, shown, "pass" if ok else "fail", limit, "windows.jsonl, events.jsonl")
 
 
-def _flag(name: str, text: str, trouble: str | None) -> Result:
-    return _result(name, text, trouble is None, float(trouble is None), trouble or "yes", 1.0)
+def _flag(name: str, text: str, trouble: str | None, fine: str = "") -> Result:
+    return _result(name, text, trouble is None, float(trouble is None), trouble or fine or "yes", 1.0)
 
 
 def _count(name: str, text: str, count: int) -> Result:

@@ -18,6 +18,7 @@ from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.window import Window
 from loadtests.orchestrate import preflight, probing, upload
+from loadtests.orchestrate.abort import Abort, AbortWatch
 from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.faults import Faults, check_faults, fronted
@@ -71,6 +72,7 @@ class Run:
         self._embedded = options.stack == "embedded"
         self._signals = 0
         self._told = 0
+        self._aborted = False
         self._processes: ProcessManager
         self._uploader: upload.Uploader | None = None
 
@@ -227,7 +229,7 @@ class Run:
     def _wait(self, folder: RunFolder, master: Managed, workers: list[Managed], faults: Faults, progress: Progress) -> None:
         load = self._plan.scenario.load
         deadline = time.monotonic() + SPAWN_S + load.total_s + load.drain + OVERTIME_S
-        tail = LineTail(folder.file("windows.jsonl"))
+        tail, aborts = LineTail(folder.file("windows.jsonl")), AbortWatch(self._plan, folder)
         told: set[int] = set()
         progress.status(f"load: {load.users:,} users, {self._options.workers} worker(s), {load.total_s:g} s")
         while master.alive:
@@ -246,12 +248,24 @@ class Run:
                 if managed in workers:
                     progress.halt()
             for record in tail.read():
-                progress.window(Window.from_json(record))
+                window = Window.from_json(record)
+                progress.window(window)
+                self._abort(aborts.add(window), folder, master, progress)
             if time.monotonic() > deadline:
                 raise RunError(f"the master did not end in time (log: {master.log})\n{master.tail()}")
             time.sleep(POLL_S)
         for record in tail.read():
             progress.window(Window.from_json(record))
+
+    def _abort(self, abort: Abort | None, folder: RunFolder, master: Managed, progress: Progress) -> None:
+        """Halt the load, once; one that the user interrupted ends anyway."""
+        if abort is None or self._signals or self._aborted:
+            return
+        self._aborted = True
+        abort.write(folder)
+        master.process.send_signal(signal.SIGUSR2)
+        progress.halt()
+        progress.status(str(abort))
 
     def _pass_signals_on(self, master: Managed, progress: Progress) -> None:
         """The first signal halts the load and drains it; a second one does not wait for the drain."""

@@ -106,7 +106,7 @@ class Course:
     def _results(self) -> list[Result]:
         steady_s = float(self._steady_s) if self._steady_s >= RATE_AFTER_S else 0.0
         facts = Facts(self._series, self._total, self._steady_ok, steady_s)
-        results = [evaluate(name, objective, facts) for name, objective in self._objectives.items()]
+        results = [evaluate(name, objective, facts, final=False) for name, objective in self._objectives.items()]
         return [result for result in results if result.observed is not None]
 
 

@@ -18,7 +18,7 @@ from loadtests.report.recovery import Effect, Second, courses, effects, recoveri
 from loadtests.report.tasks import TaskEvidence
 from loadtests.scenario.plan import Plan
 from loadtests.store.accepted import count_accepted
-from loadtests.store.folder import RunFolder
+from loadtests.store.folder import ABORTED, RunFolder
 from loadtests.store.ledger import FinalReport, Ledger
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import read_lines
@@ -68,6 +68,11 @@ class Evidence:
         """The end of the load, in seconds after its start: as planned, or where it was halted."""
         halts = [event["at_s"] or 0.0 for event in self.events_of("halt")]
         return min([self.plan.scenario.load.total_s, *halts])
+
+    @cached_property
+    def aborts(self) -> dict[str, dict[str, Any]]:
+        """The objective that ended the load before its time, if one did: its event, by its name."""
+        return {event["name"]: event for event in self.events_of("abort")}
 
     @cached_property
     def finals(self) -> list[FinalReport]:
@@ -176,6 +181,7 @@ class Evidence:
             doubts=self.probed.doubts(),
             silences=self.probed.silence,
             shares=self.probed.shares,
+            share_counts=self.probed.share_counts,
             distributions=self.probed.distributions,
             tasks=self.tasks.facts if self.tasks else None,
             recoveries=recoveries(self.effects),
@@ -186,6 +192,7 @@ class Evidence:
         counts = self.totals.counts
         return HealthFacts(
             finished=self._unfinished(),
+            aborted="; ".join(f"aborted {one['at_s']:g} s into the load by {name}" for name, one in self.aborts.items()),
             lost_workers=self.losses.stories,
             missing_snapshots=sum(event["missing"] for event in self.events_of("worker_final")),
             imbalances=self.ledger.imbalances(),
@@ -211,7 +218,7 @@ class Evidence:
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
-        if halts:
+        if halts and not (self.aborts and halts[0]["reason"] == ABORTED):
             at_s = halts[0]["at_s"]
             when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
             return f"stopped {when}: {halts[0]['reason']}"

@@ -29,6 +29,7 @@ def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -
         verdict=verdict,
         reasons=reasons(verdict),
         objectives=rows(evidence, verdict),
+        undecided=any(not result.decided for result in verdict.objectives),
         summary=summary,
         manifest=evidence.manifest,
         scenario=evidence.plan.scenario,

@@ -57,7 +57,8 @@ def _properties(evidence: Evidence, verdict: Verdict) -> Iterator[tuple[str, str
 def _case(suite: ET.Element, result: Result, classname: str, fault: str) -> None:
     name = f"{result.name}: {result.objective}"
     case = ET.SubElement(suite, "testcase", classname=classname, name=name, time="0")
-    text = f"{result.objective}: observed {result.observed_text}"
+    doubt = "" if result.decided else ", which another run may not confirm"
+    text = f"{result.objective}: observed {result.observed_text}{doubt}"
     if result.status == "fail":
         ET.SubElement(case, fault, message=text, type=f"loadtest.{fault}").text = f"{text} (from {result.source})"
-    ET.SubElement(case, "system-out").text = f"observed {result.observed_text}, from {result.source}"
+    ET.SubElement(case, "system-out").text = f"observed {result.observed_text}{doubt}, from {result.source}"

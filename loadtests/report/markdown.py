@@ -49,7 +49,7 @@ def _table(found: Sequence[Row]) -> Iterable[str]:
     yield "| | objective | limit | observed | margin | source |"
     yield "|---|---|---:|---:|---:|---|"
     for row in found[:MOST_ROWS]:
-        status = "**FAIL**" if row.result.status == "fail" else "pass"
+        status = ("**FAIL**" if row.result.status == "fail" else "pass") + row.result.mark
         cells = (plain(text) for text in _cells(row))
         yield f"| {status} | {plain(row.result.name)}: {' | '.join(cells)} |"
     rest = found[MOST_ROWS:]

@@ -10,9 +10,10 @@ from loadtests.objectives.grammar import Objective, percentile
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict
 from loadtests.scenario.schema import Load, Stage
+from loadtests.store.folder import ABORTED
 from loadtests.units import significant
 
-MARKED = ("start", "halt", "worker_lost", "process_ended", "fault")
+MARKED = ("start", "halt", "abort", "worker_lost", "process_ended", "fault")
 LONGEST_LABEL = 40
 CHECKS = {"lateness": ("p99", 1e3), "loop_lag": ("p99", 1e3), "cpu": ("mean", 1.0)}
 """Health checks with a chart: what they look at, and the factor to the unit of the chart's column."""
@@ -84,6 +85,8 @@ def events_of(evidence: Evidence) -> list[dict[str, Any]]:
         at_s = event["at_s"]
         if event["event"] == "process_ended":  # the command does not know the load's clock
             at_s = datetime.fromisoformat(event["time"]).timestamp() - start
+        if event["event"] == "halt" and event["reason"] == ABORTED:
+            continue  # its abort says more
         if event["event"] in MARKED and at_s is not None and at_s >= 0:
             found.append({"at_s": round(at_s, 3), "label": _label(event)})
     return found
@@ -93,6 +96,8 @@ def _label(event: dict[str, Any]) -> str:
     match event["event"]:
         case "halt":
             text = f"halt: {event['reason']}"
+        case "abort":
+            text = f"aborted by {event['name']}"
         case "worker_lost":
             text = f"{event['name']} lost"
         case "process_ended":

@@ -67,14 +67,19 @@ class Probed:
         """Rounds in which something did not answer, by its name, and the reason that was given most often."""
         return {name: (reasons.total(), reasons.most_common(1)[0][0]) for name, reasons in self._seen.gaps.items()}
 
-    @cached_property
+    @property
     def shares(self) -> dict[str, float]:
         """The scenario's ratios of counters; none whose whole did not grow."""
+        return {name: part / whole for name, (part, whole) in self.share_counts.items()}
+
+    @cached_property
+    def share_counts(self) -> dict[str, tuple[float, float]]:
+        """What they are ratios of: part (of a complement, what is left) and whole."""
         found = {}
         for name, share in self.probes.shares.items():
             part, whole = (increase(self._seen.counters.get(one, ())) for one in (share.part, share.whole))
             if whole > 0:
-                found[name] = 1 - part / whole if share.complement else part / whole
+                found[name] = (whole - part if share.complement else part, whole)
         return found
 
     @property

@@ -53,7 +53,7 @@ def _table(results: Sequence[Result], with_sources: bool) -> Table:
     if with_sources:
         table.add_column("source", style="dim", overflow="fold")
     for result in results:
-        mark = Text(result.status.upper(), style=STYLES[result.status])
+        mark = Text(result.status.upper() + result.mark, style=STYLES[result.status])
         texts = [result.name, result.objective, result.observed_text, *([result.source] if with_sources else [])]
         table.add_row(mark, *(Text(printable(text)) for text in texts))
     return table

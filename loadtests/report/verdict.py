@@ -1,17 +1,19 @@
 """The verdict: a pure function of the run's files. Health first, for what cannot be believed is neither met nor missed."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from loadtests.exitcodes import ExitCode
 from loadtests.objectives.evaluate import Result, evaluate
+from loadtests.objectives.grammar import format_interval
 from loadtests.objectives.health import HealthLimits, judge_health
 from loadtests.report.evidence import Evidence
 from loadtests.scenario.schema import Health
 
-VERSION = 1
+VERSION = 2
+"""Of `verdict.json`; 1 knew no intervals."""
 Word = Literal["pass", "fail", "invalid"]
 EXIT_CODES: dict[Word, ExitCode] = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "invalid": ExitCode.INVALID}
 
@@ -45,13 +47,39 @@ def judge(evidence: Evidence) -> Verdict:
     """Invalid when any health check fails; else fail when any objective does; else pass."""
     health = judge_health(evidence.health_facts(), health_limits(evidence.plan.scenario.health))
     facts = evidence.facts()
-    objectives = [evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items()]
+    judged = (evaluate(name, objective, facts) for name, objective in evidence.plan.parsed_objectives.items())
+    objectives = [_as_aborted(result, evidence.aborts.get(result.name)) for result in judged]
     word: Word = "pass"
     if any(result.status == "fail" for result in health):
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    return Verdict(word, objectives, health, [*evidence.plan.notes, *_gaps(evidence)])
+    notes = [*evidence.plan.notes, *_aborts(evidence), *_doubts(evidence, objectives), *_gaps(evidence)]
+    return Verdict(word, objectives, health, notes)
+
+
+def _as_aborted(result: Result, abort: Mapping[str, Any] | None) -> Result:
+    """The result that ended the load is what it was then, even if the whole load looks better."""
+    if abort is None:
+        return result
+    text = f"{abort['observed_text']} over the last {abort['window_s']} s"
+    return replace(result, observed=abort["observed"], observed_text=text, status="fail", interval=None, decided=True)
+
+
+def _aborts(evidence: Evidence) -> Iterator[str]:
+    """That the load ended before its time, and by what."""
+    for name, abort in evidence.aborts.items():
+        yield f"aborted {abort['at_s']:g} s into the load by {name}; everything else is judged of what was done until then"
+
+
+def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
+    """Objectives whose limit lies within what chance leaves open."""
+    for result in results:
+        if result.interval is not None and not result.decided:
+            objective = evidence.plan.parsed_objectives[result.name]
+            limit = objective.format_value(objective.threshold)
+            within = format_interval(objective.metric, *result.interval)
+            yield f"{result.name}: the limit of {limit} lies within {within}, so another run may say otherwise"
 
 
 def _gaps(evidence: Evidence) -> Iterator[str]:

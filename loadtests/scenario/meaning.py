@@ -22,6 +22,9 @@ from loadtests.traffic import journeys
 from loadtests.traffic.tokens import AUTH_SERIES
 from loadtests.units import duration_text
 
+ABORTING = ("latency", "rate", "ratio", "gauge", "count")
+"""Kinds of metrics that are known while the load runs."""
+
 
 def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
     """Problems that a key's own form does not show; keys of a wrong form are passed over."""
@@ -119,11 +122,11 @@ def _objectives(path: Path, data: dict[str, Any], asked: _Asked) -> Iterator[Pro
     for name, value in _table(data.get("objectives")).items():
         text = value if isinstance(value, str) else _table(value).get("objective")
         if isinstance(text, str):
-            for message in _objective(text, asked):
+            for message in _objective(text, asked, aborts=_table(value).get("abort_on_fail") is True):
                 yield Problem(str(path), f"objectives.{name}", message)
 
 
-def _objective(text: str, asked: _Asked) -> Iterator[str]:
+def _objective(text: str, asked: _Asked, aborts: bool) -> Iterator[str]:
     try:
         objective = parse_objective(text, asked.metrics)
     except ValueError as error:
@@ -135,6 +138,17 @@ def _objective(text: str, asked: _Asked) -> Iterator[str]:
         yield f"{metric.name} needs a service (write e.g. '{metric.name}(api)')"
     if metric.name.startswith(("task_", "tasks_")) and metric.name in BUILT_IN and not asked.has_tasks:
         yield f"{metric.name} needs a [tasks] table"
+    if aborts:
+        yield from _abort(objective)
+
+
+def _abort(objective: Objective) -> Iterator[str]:
+    """Why an objective cannot end a load that is going on."""
+    metric = objective.metric
+    if metric.kind not in ABORTING or metric.name == "task_success":
+        yield f"{metric.name} is known at the end of the run only; leave out abort_on_fail"
+    elif metric.kind == "count" and objective.comparison in (">", ">="):
+        yield f"a lower limit of {metric.name} is missed until it is reached; leave out abort_on_fail"
 
 
 def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:

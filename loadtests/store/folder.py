@@ -13,6 +13,8 @@ from loadtests.store.records import LineWriter
 
 LATEST = "latest"
 LEAST_FREE_BYTES = 50_000_000
+ABORTED = "aborted by an objective"
+"""Reason of a `halt` for which an event `abort` says more: an end that is a result, not an accident."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def _latencies(slower: int) -> dict[str, float]:
 
 def _whole(slower: int) -> Iterator[Made]:
     yield "loadtest_gap", {"probe": "postgres"}, {"reason": "OperationalError: gone"}
-    for event in ("start", "stage", "fault", "halt", "worker_lost", "process_ended", "objective_missed", "stop"):
+    for event in ("start", "stage", "fault", "halt", "abort", "worker_lost", "process_ended", "objective_missed", "stop"):
         yield "loadtest_event", {"event": event}, {"at_s": 1.0, "text": f"about {event}"}
     summary = {
         "verdict": WORDS[slower - 1],
@@ -319,5 +319,5 @@ def test_annotations_name_event_and_text(filled: Filled) -> None:
             for row in rows(filled.server.query(query.text)):
                 assert row == {"headline": row["kind"], "kind": row["kind"], "said": f"about {row['kind']}"}
                 seen.append(row["kind"])
-    kinds = ["start", "stop", "stage", "fault", "halt", "worker_lost", "process_ended", "objective_missed"]
+    kinds = ["start", "stop", "stage", "fault", "halt", "abort", "worker_lost", "process_ended", "objective_missed"]
     assert sorted(seen) == sorted(kinds)

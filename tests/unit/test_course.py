@@ -95,7 +95,7 @@ def test_logins_are_not_of_the_mix(tmp_path: Path) -> None:
 
 
 def test_the_end_is_the_verdict(tmp_path: Path) -> None:
-    """After the last window every objective that was judged has the verdict's own result."""
+    """After the last window every objective that was judged has the verdict's own value and status."""
     run = SyntheticRun.create(tmp_path)
     verdict = complete(run, planned_samples(run.plan, fail_every=7)).verdict()
     course = Course(run.plan)
@@ -103,7 +103,8 @@ def test_the_end_is_the_verdict(tmp_path: Path) -> None:
         figures = course.add(one)
     judged = {result.name for result in figures.results}
     assert judged == {"fast", "throughput", "failures"}
-    assert list(figures.results) == [result for result in verdict.objectives if result.name in judged]
+    final = [(one.name, one.observed, one.status) for one in verdict.objectives if one.name in judged]
+    assert [(one.name, one.observed, one.status) for one in figures.results] == final
     assert {"throughput", "failures"} == {result.name for result in figures.failing}
 
 

@@ -247,7 +247,7 @@ def test_annotations_show_each_event_once(dashboard: Json) -> None:
     has_run = any(variable["name"] == "run" for variable in dashboard["templating"]["list"])
     own = dashboard["annotations"]["list"][1:]
     kinds = [kind for one in own for kind in re.findall(r"\^\(([\w|]+)\)\$", one["target"]["query"])[-1].split("|")]
-    wanted = ["fault", "halt", "objective_missed", "process_ended", "stage", "start", "stop", "worker_lost"]
+    wanted = ["abort", "fault", "halt", "objective_missed", "process_ended", "stage", "start", "stop", "worker_lost"]
     assert sorted(kinds) == (wanted if has_run else [])
     for one in own:
         target = one["target"]

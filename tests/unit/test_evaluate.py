@@ -1,5 +1,7 @@
 """From facts to results, one metric kind after the other."""
 
+from dataclasses import replace
+
 import pytest
 
 from loadtests.measure.histogram import Histogram
@@ -186,4 +188,40 @@ def test_result_as_json() -> None:
         "status": "fail",
         "limit": pytest.approx(0.09),
         "source": "client, windows.jsonl",
+        "interval": None,
+        "decided": True,
     }
+
+
+DOUBTS = [
+    ("availability(create_task) > 90%", "90 % (60 to 98 %)", False),
+    ("availability(create_task) > 99%", "90 % (60 to 98 %)", True),
+    ("availability(list_tasks) >= 100%", "100 % (96.3 to 100.0 %)", False),
+    ("failure_ratio(create_task) <= 20%", "10 % (2 to 40 %)", False),
+    ("failure_ratio(create_task) < 50%", "10 %", True),
+    ("response_time(list_tasks).p50 < 45ms", "50 ms (40 to 61 ms)", False),
+    ("response_time(list_tasks).p50 < 80ms", "50 ms", True),
+    ("response_time(list_tasks).mean < 50ms", "50.5 ms", True),
+    ("task_success >= 90%", "88.889 % (57 to 98 %)", False),
+    ("task_processing.p50 < 1s", "400 ms (0 to 30 s)", False),
+    ("rate >= 10/s", "10.0/s", True),
+    ("memory(api).max < 1.5GB", "1.5 GB", True),
+    ("saved >= 50%", "60 % (31 to 83 %)", False),
+    ("saved < 90%", "60 %", True),
+]
+
+
+@pytest.mark.parametrize(("text", "shown", "decided"), DOUBTS, ids=[row[0] for row in DOUBTS])
+def test_a_limit_within_the_interval_is_said(text: str, shown: str, decided: bool) -> None:
+    """The interval stands beside a value that another run may find on the other side of the limit, and any availability."""
+    known = {**METRICS, "saved": Metric("saved", "share", "ratio")}
+    one = replace(facts(), shares={"saved": 0.6}, share_counts={"saved": (6.0, 10.0)})
+    result = evaluate("x", parse_objective(text, known), one)
+    assert (result.observed_text, result.decided) == (shown, decided)
+    assert result.mark == ("" if decided else " \u00b1")
+
+
+def test_what_is_not_final_has_no_interval() -> None:
+    """While the load runs nobody asks what another run would say."""
+    result = evaluate("x", parse_objective("availability(create_task) > 90%", METRICS), facts(), final=False)
+    assert (result.observed_text, result.interval, result.decided) == ("90 %", None, True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective, percentile
+from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, format_interval, parse_objective, percentile
 
 METRICS = {
     **BUILT_IN,
@@ -190,3 +190,21 @@ def test_what_is_shown_can_be_asked_again(text: str) -> None:
     again = parse(str(objective))
     assert again.threshold == pytest.approx(objective.threshold, rel=1e-9)
     assert (again.metric, again.selector, again.statistic) == (objective.metric, objective.selector, objective.statistic)
+
+
+INTERVALS = [
+    ("availability", 0.999, 0.9998, "99.90 to 99.98 %"),
+    ("availability", 0.99963, 1.0, "99.963 to 100.000 %"),
+    ("failure_ratio", 0.0932, 0.2803, "9 to 28 %"),
+    ("response_time", 0.195, 0.207, "195 to 207 ms"),
+    ("response_time", 0.1997, 0.2004, "199.7 to 200.4 ms"),
+    ("response_time", 0.95, 1.2, "0.95 to 1.20 s"),
+    ("response_time", 0.0, 4e-7, "0.00 to 0.40 us"),
+    ("response_time", 0.2, 0.2, "200 ms to 200 ms"),
+]
+
+
+@pytest.mark.parametrize(("metric", "low", "high", "shown"), INTERVALS)
+def test_interval_in_one_unit(metric: str, low: float, high: float, shown: str) -> None:
+    """Both ends have the unit of the higher one and as many digits as tell them apart."""
+    assert format_interval(BUILT_IN[metric], low, high) == shown

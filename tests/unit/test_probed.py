@@ -106,4 +106,4 @@ def test_gaps_are_told_whoever_needed_them(tmp_path: Path) -> None:
         run.folder.file("probes.jsonl"),
         (record(second, "redis", gaps={"redis": reason}) for second, reason in enumerate(reasons)),
     )
-    assert list(judge(run.evidence()).notes) == ["redis: no answer in 3 of 10 s (refused)"]
+    assert judge(run.evidence()).notes[-1] == "redis: no answer in 3 of 10 s (refused)"
