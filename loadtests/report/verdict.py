@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from loadtests.exitcodes import ExitCode
+from loadtests.objectives.clocks import clock_notes
 from loadtests.objectives.evaluate import Result, evaluate
 from loadtests.objectives.health import HealthLimits, judge_health
 from loadtests.report.evidence import Evidence
@@ -50,7 +51,8 @@ def judge(evidence: Evidence) -> Verdict:
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    return Verdict(word, objectives, health, evidence.plan.notes)
+    notes = clock_notes(evidence.clocks or (), evidence.plan.scenario.health.clock)
+    return Verdict(word, objectives, health, (*evidence.plan.notes, *notes))
 
 
 def health_limits(health: Health) -> HealthLimits:
@@ -63,4 +65,5 @@ def health_limits(health: Health) -> HealthLimits:
         reconnects=health.reconnects,
         sockets_per_user=health.sockets_per_user,
         memory_bytes=health.memory,
+        clock_s=health.clock,
     )
