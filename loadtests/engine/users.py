@@ -69,7 +69,8 @@ class SimulatedUser(User):
                 for turn in open_turns(load, crew.plan.mix, draws):
                     if not self._take(turn):
                         break
-            crew.clock.wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
+            if crew.clock.now() < crew.plan.scenario.load.total_s:
+                self._wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
         finally:
             self._session.close()
             crew.leave(self._digest.value())

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadtests.report.authentication import authentication_line
 from loadtests.report.evidence import Evidence
 from loadtests.report.rows import Row, reasons, rows
 from loadtests.report.verdict import Verdict
-from loadtests.units import format_duration
+from loadtests.units import format_duration, significant
 
 MOST_LINES = 60
 MOST_ROWS = 30
@@ -55,13 +56,20 @@ def _table(found: Sequence[Row]) -> Iterable[str]:
 def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> Iterable[str]:
     requests, failures = summary["requests"], summary["failures"]
     share = f" ({100 * failures / requests:.3g} %)" if failures else ""
-    offered = "" if summary["offered_rate"] is None else f" of {summary['offered_rate']:,.1f}/s offered"
+    offered = (
+        ""
+        if summary["offered_rate"] is None
+        else f" of {summary['offered_rate']:,.1f}/s offered ({significant(summary['achieved'] * 100)} %)"
+    )
     yield (
         f"- {requests:,} requests in {summary['duration_s']:g} s by {summary['users']:,} users: "
         f"{summary['rate']:,.1f}/s answered{offered}, {failures:,} failed{share}"
     )
     response, service = (_latency(summary["total"][kind]) for kind in ("response_time_ms", "service_time_ms"))
     yield f"- Response time {response}; service time {service}"
+    authentication = authentication_line(summary)
+    if authentication is not None:
+        yield f"- Apart from them: {plain(authentication)}"
     checks, failed = len(verdict.health), sum(result.status == "fail" for result in verdict.health)
     health = f"{failed} of {checks} health checks failed" if failed else f"all {checks} health checks passed"
     commit = evidence.manifest.get("commit") or "no commit"
