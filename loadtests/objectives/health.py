@@ -42,11 +42,6 @@ class HealthFacts:
     planned: int
     """Turns of the plan, from the plan alone; of a halted or a closed load, those whose moment came."""
     sent: int
-    waiting: int
-    """Turns not sent because their user still waited for the target; `waiting_users` had such turns."""
-    waiting_users: int
-    late: int
-    """Turns not sent because the generator was too late for them."""
     users_planned: int
     users_started: int
     journey_errors: int
@@ -59,6 +54,11 @@ class HealthFacts:
     most_sockets: int
     memory_bytes: int | None
     """Largest resident memory of a worker; None without windows."""
+    waiting: int = 0
+    """Turns not sent because their user still waited for the target; `waiting_users` had such turns."""
+    waiting_users: int = 0
+    late: int = 0
+    """Turns not sent because the generator was too late for them."""
     clocks: Sequence[WorkerClock] | None = None
     """Of the workers that reported their end; None when nobody looked."""
 
