@@ -8,7 +8,6 @@ from loadtests.objectives.evaluate import Result
 from loadtests.report.terminal import print_verdict
 from loadtests.report.verdict import Verdict
 
-
 BAD_HEALTH = [Result("complete", "yes", 0.0, "no", "fail", 1.0, "events.jsonl")]
 
 
