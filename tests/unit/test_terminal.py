@@ -1,6 +1,7 @@
 """The verdict on the terminal."""
 
 import io
+from typing import Any
 
 from rich.console import Console
 
@@ -16,7 +17,14 @@ def test_names_are_shown_as_they_are() -> None:
     result = Result("[red]a[/]\x1b[2J", "failures < 1", 3.0, "3", "fail", 1.0, "windows.jsonl")
     health = Result("complete", "yes", 0.0, "[/]no", "fail", 1.0, "events.jsonl")
     output = io.StringIO()
-    summary = {"requests": 3, "failures": 3, "rate": 0.0, "offered_rate": None, "achieved": None, "authentication": {}}
+    summary: dict[str, Any] = {
+        "requests": 3,
+        "failures": 3,
+        "rate": 0.0,
+        "offered_rate": None,
+        "achieved": None,
+        "authentication": {},
+    }
     verdict = Verdict("invalid", [result], [health], ["[/]asked less"])
     print_verdict(Console(file=output, width=100), verdict, summary, "results/[x]")
     shown = output.getvalue()
