@@ -31,6 +31,11 @@ class ClockCheck:
         self.best: ClockReading | None = None
         """Of all rounds so far."""
 
+    @property
+    def done(self) -> bool:
+        """Whether all questions of the last `begin` were answered."""
+        return self.best is not None and not self._left
+
     def begin(self, then: Callable[[], None]) -> None:
         """Ask ROUNDS times, then call `then`; while that goes on, only repeat a question whose answer may be lost."""
         self._then = then

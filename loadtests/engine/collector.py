@@ -127,14 +127,16 @@ class Collector:
         if member.lost:
             return
         member.totals = data
-        if member.received == data["snapshots"] - 1 and not member.final:
+        if member.clock_after.done:
+            self._on_end(member)
+        else:
             member.clock_after.begin(partial(self._on_end, member))
-        self._acknowledge(member, member.received)
 
     def _on_end(self, member: Member) -> None:
-        """Everything of a worker is here, the last look at its clock too."""
-        self._book(member)
-        self._end_if_all_done()
+        """A worker has said all that it will say, the last look at its clock is taken: is everything here?"""
+        if member.totals is not None and member.received == member.totals["snapshots"] - 1:
+            self._book(member)
+            self._end_if_all_done()
         self._acknowledge(member, member.received)
 
     def _book(self, member: Member) -> None:

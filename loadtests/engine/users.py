@@ -126,9 +126,8 @@ class SimulatedUser(User):
         """Sleep until `due_s`, and renew the token when its time comes; False when the run was halted before that."""
         clock, credentials = self._crew.clock, self._credentials
         while credentials.renew_s <= max(due_s, clock.now()):
-            if not clock.wait_until(credentials.renew_s):
-                return False
-            if clock.closed:
+            arrived = credentials.renew_s <= clock.now() or clock.wait_until(credentials.renew_s)
+            if clock.closed or not arrived:
                 break
             self._renew()
             self._free_s = clock.now()

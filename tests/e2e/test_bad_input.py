@@ -19,7 +19,10 @@ NOBODY_THERE = "http://127.0.0.1:9"
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("nonesuch",), "scenario 'nonesuch' is unknown (in scenarios/ there are: classic, phase5, smoke, soak, spike)"),
+        (
+            ("nonesuch",),
+            "scenario 'nonesuch' is unknown (in scenarios/ there are: classic, phase5, refresh-storm, smoke, soak, spike)",
+        ),
         (("missing/file.toml",), "scenario 'missing/file.toml': no such file"),
         (("phase5", "--users", "0"), "--users: must be a whole number of at least 1 (got '0')"),
         (("phase5", "--users", "many"), "--users: must be a whole number of at least 1 (got 'many')"),
