@@ -21,6 +21,7 @@ import psutil
 
 from loadtests.measure.series import Series
 from loadtests.measure.window import Window
+from loadtests.traffic.tokens import AUTH_SERIES
 
 ROOT = Path(__file__).parent.parent
 P95_S = 0.2
@@ -221,13 +222,13 @@ def _windows(folder: Path) -> list[Window]:
 def answers_of(folder: Path, from_s: int) -> float:
     """Answers per second of the run in the folder, from that second on; the last second is not whole."""
     windows = [window for window in _windows(folder) if window.number >= from_s][:-1]
-    return sum(window.total(without="auth").ok for window in windows) / len(windows)
+    return sum(window.total(without=AUTH_SERIES).ok for window in windows) / len(windows)
 
 
 def _whole(windows: Sequence[Window]) -> Series:
     whole = Series()
     for window in windows:
-        whole.merge(window.total(without="auth"))
+        whole.merge(window.total(without=AUTH_SERIES))
     return whole
 
 

@@ -16,7 +16,7 @@ SCENARIO = '"scenario" =~ /^${scenario:regex}$/'
 ENDPOINT = '"name" =~ /^${endpoint:regex}$/'
 WHOLE_MIX = "\"name\" = '*'"
 ONE_NAME = "\"name\" != '*'"
-NO_LOGINS = "\"name\" != 'auth'"
+NO_LOGINS = '"name" !~ /^auth_(login|refresh)$/'
 BELIEVED = '"verdict_code" < 2'
 
 BOUNDS_MS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10000, 30000)

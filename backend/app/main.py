@@ -121,7 +121,11 @@ def make_state(settings: ApiSettings) -> AppState:
         database,
         redis,
         Cache(settings.redis_url, settings.cache_ttl_s) if settings.cache else None,
-        Tokens(settings.jwt_secret.get_secret_value(), settings.token_cache_size),
+        Tokens(
+            settings.jwt_secret.get_secret_value(),
+            settings.token_cache_size,
+            settings.access_token_ttl_s,
+        ),
         Batcher(
             partial(create_many, database, drop_ratio=settings.fault_drop_ratio),
             settings.create_batch,

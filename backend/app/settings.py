@@ -117,6 +117,8 @@ class ApiSettings(DeploymentSettings):
     cache_ttl_s: Annotated[float, Field(ge=1, le=3600)] = 60.0
     token_cache_size: Annotated[int, Field(ge=0, le=1_000_000)] = 20_000
     """Verified tokens that are kept; 0 verifies each request's."""
+    access_token_ttl_s: Annotated[int, Field(ge=1, le=86_400)] = 30 * 60
+    """How long an access token lives; refresh tokens live a week."""
     hot_routes: bool = True
     """Off: lists and creates take the way through FastAPI, as all other requests do."""
     create_batch: Annotated[int, Field(ge=1, le=1000)] = 50

@@ -15,6 +15,7 @@ from app.core.security import (
     LIFETIME_S,
     MAX_TOKEN_LENGTH,
     MAX_VERSION,
+    REFRESH_LIFETIME_S,
     Claims,
     InvalidTokenError,
     Tokens,
@@ -81,6 +82,15 @@ def test_what_is_minted_is_verified(user_id: UUID, token_type: TokenType, versio
     found = tokens.verify(tokens.mint(user_id, token_type, version, now_s), token_type)
     expires_s = int(now_s) + LIFETIME_S[token_type]
     assert found == Claims(user_id, version, token_type.value, expires_s)
+
+
+@given(st.integers(1, 86_400))
+def test_life_of_an_access_token_can_be_chosen(life_s: int) -> None:
+    """It is that of access tokens alone; refresh tokens keep theirs."""
+    tokens, now_s = Tokens(SECRET, 0, life_s), time.time()
+    for token_type, expected_s in ((ACCESS, life_s), (TokenType.REFRESH, REFRESH_LIFETIME_S)):
+        found = tokens.verify(tokens.mint(USER, token_type, 0, now_s), token_type)
+        assert found.expires_at_s == int(now_s) + expected_s
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])

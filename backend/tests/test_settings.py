@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.security import ACCESS_LIFETIME_S
 from app.settings import ApiSettings, SettingsError, WorkerSettings, load, load_or_exit
 from tests.support import process
 
@@ -30,6 +31,7 @@ def test_defaults() -> None:
     settings = load(ApiSettings)
     assert settings.db_pool_size == 10
     assert settings.fault_list_delay_ms == 0
+    assert settings.access_token_ttl_s == ACCESS_LIFETIME_S
     assert load(WorkerSettings).celery_queue == "celery"
 
 
@@ -46,6 +48,7 @@ def test_defaults() -> None:
         ("CACHE_TTL_S", "0", "CACHE_TTL_S"),
         ("CREATE_BATCH", "0", "CREATE_BATCH"),
         ("TOKEN_CACHE_SIZE", "-1", "TOKEN_CACHE_SIZE"),
+        ("ACCESS_TOKEN_TTL_S", "0", "ACCESS_TOKEN_TTL_S"),
         ("LOGIN_LIMIT_PER_MINUTE", "-1", "LOGIN_LIMIT_PER_MINUTE"),
         (
             "FAULT_LIST_DELAY_MS",

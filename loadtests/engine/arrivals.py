@@ -6,26 +6,53 @@ import time
 from gevent import get_hub, getcurrent
 from gevent.event import Event
 
+from loadtests.engine.clocks import SteadyClock
+
 LONGEST_NAP_S = 1.0
 """A sleeping user looks up this often, to see whether the run was halted."""
 
 
 class RunClock:
-    """Seconds since the start of the load, the same on every worker of a host; it starts with `go`."""
+    """Seconds since the start of the load, the same on every worker; it starts with `go`.
 
-    def __init__(self) -> None:
-        self._go = Event()
+    Moments of the Unix epoch are the master's: what this worker's own clock is ahead of it is taken out.
+    """
+
+    def __init__(self, clock: SteadyClock) -> None:
+        self._clock = clock
+        self._ahead_s = 0.0
+        self._known, self._go = Event(), Event()
         self._start = math.inf
+        self._start_epoch = math.inf
         self._hub = get_hub()
         self.halt_at_s = math.inf
         """No turn that is due later than this begins; infinite until the run is halted."""
         self.closed = False
         """Whether the drain is over: what is still due is dropped."""
 
-    def go(self, start_epoch_s: float) -> None:
+    def set_ahead(self, ahead_s: float) -> None:
+        """The worker's own clock is so far ahead of the master's."""
+        self._ahead_s = ahead_s
+        self._known.set()
+
+    def go(self, start_epoch_s: float, ahead_s: float) -> None:
         """The load starts at this moment of the Unix epoch."""
-        self._start = time.perf_counter() + start_epoch_s - time.time()
+        self.set_ahead(ahead_s)
+        self._start_epoch = start_epoch_s
+        self._start = time.perf_counter() + start_epoch_s - self.epoch()
         self._go.set()
+
+    def wait_for_epoch(self) -> None:
+        """Block until it is known how far the worker's clock is ahead."""
+        self._known.wait()
+
+    def epoch(self) -> float:
+        """Now, in seconds of the Unix epoch, as the master has it."""
+        return self._clock.now() - self._ahead_s
+
+    def at(self, epoch_s: float) -> float:
+        """A moment of the Unix epoch in seconds since the start."""
+        return epoch_s - self._start_epoch
 
     def wait_for_go(self) -> None:
         """Block until the start is known."""

@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -11,6 +12,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
 
 from loadtests.engine import messages
+from loadtests.engine.members import Member, nodes_in_order
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.snapshot import Snapshot
@@ -30,26 +32,10 @@ PATIENCE_S = 10.0
 """How long after the drain a worker's final report is waited for."""
 
 
-class Member:
-    """What the master knows of one worker."""
-
-    def __init__(self, worker: int, node: str) -> None:
-        self.worker, self.node = worker, node
-        self.name = node
-        self.ready = self.final = self.lost = False
-        self.users = 0
-        self.totals: dict[str, Any] | None = None
-        """What it said at its end."""
-        self.received = -1
-        """Number of the last snapshot before which none is missing."""
-        self.ahead: dict[int, dict[str, Any]] = {}
-        """Snapshots that came before an earlier one."""
-
-
 class Collector:
     """One run, seen from the master (or from the only process there is)."""
 
-    KINDS = (messages.READY, messages.SNAPSHOT, messages.FAULT, messages.FINAL)
+    KINDS = (messages.TIME, messages.READY, messages.SNAPSHOT, messages.FAULT, messages.FINAL)
     """Messages that `receive` takes."""
 
     def __init__(
@@ -67,7 +53,8 @@ class Collector:
         """Told of each window that has been written."""
         self._windows = WindowWriter(folder.file("windows.jsonl"))
         self._accepted = AcceptedWriter(folder, MASTER)
-        self._members = {node: Member(index, node) for index, node in enumerate(nodes_in_order(runner))}
+        nodes = nodes_in_order(runner)
+        self._members = {node: Member(index, node, runner.send_message) for index, node in enumerate(nodes)}
         self._merger = WindowMerger(len(self._members))
         self._start_epoch: float | None = None
         self._halted = False
@@ -79,10 +66,20 @@ class Collector:
         place = {"folder": str(self._folder.path.resolve()), "run_id": self._folder.run_id}
         for node, member in self._members.items():
             self._runner.send_message(messages.PLAN, {**whole, **place, "worker": member.worker}, node)
+            member.clock.begin(partial(self._tell_ahead, member))
         self._later(0, self._watch)
         self._later(READY_WITHIN_S, self._give_up)
 
+    def _tell_ahead(self, member: Member) -> None:
+        """The worker's users may get their tokens, whose moments are the master's."""
+        self._runner.send_message(messages.AHEAD, {"ahead_s": member.ahead_s}, member.node)
+
     # Messages from workers.
+
+    def _on_time(self, member: Member, data: dict[str, Any]) -> None:
+        """A worker says what its clock says."""
+        check = member.clock if self._start_epoch is None else member.clock_after
+        check.answered(data["asked"], data["clock"])
 
     def _on_ready(self, member: Member, data: dict[str, Any]) -> None:
         """A worker's users have their tokens; when all have, the load starts."""
@@ -90,6 +87,13 @@ class Collector:
         if data["trouble"]:
             self._on_fault(member, data)
         elif all(one.ready for one in self._members.values()):
+            # Once more, for now the workers are quiet: while they made their users, answers were slow.
+            for one in self._members.values():
+                one.clock.begin(partial(self._go_when_all_told, one))
+
+    def _go_when_all_told(self, member: Member) -> None:
+        member.told = True
+        if all(one.told for one in self._members.values()) and not self._over:
             self._go()
 
     def _on_snapshot(self, member: Member, data: dict[str, Any]) -> None:
@@ -123,7 +127,14 @@ class Collector:
         if member.lost:
             return
         member.totals = data
-        if member.received == data["snapshots"] - 1:
+        if member.clock_after.done:
+            self._on_end(member)
+        else:
+            member.clock_after.begin(partial(self._on_end, member))
+
+    def _on_end(self, member: Member) -> None:
+        """A worker has said all that it will say, the last look at its clock is taken: is everything here?"""
+        if member.totals is not None and member.received == member.totals["snapshots"] - 1:
             self._book(member)
             self._end_if_all_done()
         self._acknowledge(member, member.received)
@@ -134,7 +145,9 @@ class Collector:
             return
         member.final = True
         missing = member.totals["snapshots"] - member.received - 1
-        self._folder.event("worker_final", self._now(), missing=missing, report=member.totals)
+        clock = member.clock_after.best
+        facts = {"missing": missing, "clock": clock and clock.to_json()}
+        self._folder.event("worker_final", self._now(), **facts, report=member.totals)
         self._release(member)
 
     def _take(self, snapshot: Snapshot) -> None:
@@ -176,8 +189,10 @@ class Collector:
         members = self._members.values()
         names = {member.worker: member.name for member in members}
         users = sum(member.users for member in members)
-        self._folder.event("start", 0.0, epoch=self._start_epoch, users=users, workers=names)
-        self._runner.send_message(messages.GO, {"start": self._start_epoch})
+        clocks = {member.worker: member.clock.best.to_json() for member in members if member.clock.best}
+        self._folder.event("start", 0.0, epoch=self._start_epoch, users=users, workers=names, clocks=clocks)
+        for member in members:
+            self._runner.send_message(messages.GO, {"start": self._start_epoch, "ahead_s": member.ahead_s}, member.node)
         load = self._plan.scenario.load
         self._later(START_DELAY_S + load.total_s + load.drain, self._close)
 
@@ -196,7 +211,7 @@ class Collector:
     def _give_up(self) -> None:
         """Workers that are not ready by now will not be."""
         if self._start_epoch is None and not self._over:
-            names = ", ".join(member.name for member in self._members.values() if not member.ready)
+            names = ", ".join(member.name for member in self._members.values() if not member.told)
             self._not_ready(names, f"users had no token within {READY_WITHIN_S:.0f} s")
 
     def _not_ready(self, name: str, trouble: str) -> None:
@@ -268,6 +283,7 @@ class Collector:
     def receive(self, kind: str, node: str, data: dict[str, Any]) -> None:
         """A worker's message. A fault in handling it, such as a full disk, ends the run with its reason."""
         handlers = {
+            messages.TIME: self._on_time,
             messages.READY: self._on_ready,
             messages.SNAPSHOT: self._on_snapshot,
             messages.FAULT: self._on_fault,
@@ -276,12 +292,3 @@ class Collector:
         member = self._members.get(node)
         if not self._over and member is not None:
             self._safely(lambda: handlers[kind](member, data))
-
-
-def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:
-    """Node ids in the order in which Locust hands out users, so that a shard is as large as its worker's share of users."""
-    if isinstance(runner, LocalRunner):
-        return ["local"]
-    dispatcher = runner._users_dispatcher
-    assert dispatcher is not None, "called before the test started"
-    return [node.id for node in dispatcher._worker_nodes]

@@ -12,6 +12,7 @@ from locust.env import Environment
 
 from loadtests import settings
 from loadtests.engine.arrivals import RunClock
+from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.http.client import Abandoned, Options
 from loadtests.engine.http.connection import Limits
 from loadtests.engine.http.origin import Network
@@ -30,13 +31,13 @@ LOGINS_AT_ONCE = 20
 class Crew:
     """One worker's part of a run. `when_ready` and `when_done` are called once, when all its users are."""
 
-    def __init__(self, plan: Plan, host: str, worker: int, workers: int, listeners: LocustStats) -> None:
+    def __init__(self, plan: Plan, host: str, worker: int, workers: int, listeners: LocustStats, clock: SteadyClock) -> None:
         for file in plan.scenario.journeys:
             journeys.load_file(Path(file))
         self.plan, self.host, self.worker = plan, host, worker
         self.actions = tuple(journeys.REGISTRY[share.journey].run for share in plan.scenario.mix)
         self.payloads = task_payloads(plan.scenario.seed)
-        self.clock = RunClock()
+        self.clock = RunClock(clock)
         self.recorder = Recorder(worker)
         self.network = Network()
         timeout_s = plan.scenario.target.timeout

@@ -1,8 +1,11 @@
 """Names of the messages that master and workers exchange over Locust's own channel.
 
 master -> worker   plan   {plan, host, worker, workers, folder, run_id}   before the users are spawned
+master -> worker   clock  {asked}                            what does your clock say? before and after the load
+worker -> master   time   {asked, clock}                     the question's moment, and the worker's own
+master -> worker   ahead  {ahead_s}                          so far your clock is ahead of mine: users may get their tokens
 worker -> master   ready  {worker, name, users, trouble}     every user has its token
-master -> worker   go     {start}                            the load starts at this moment of the Unix epoch
+master -> worker   go     {start, ahead_s}                   the load starts at this moment of the master's epoch
 worker -> master   snapshot                                  once a second
 master -> worker   received {number, final}                  all snapshots up to this one have arrived
 master -> worker   halt   {at_s}                             no turn due later begins
@@ -12,6 +15,9 @@ worker -> master   final                                     every user has had 
 """
 
 PLAN = "loadtest_plan"
+CLOCK = "loadtest_clock"
+TIME = "loadtest_time"
+AHEAD = "loadtest_ahead"
 READY = "loadtest_ready"
 GO = "loadtest_go"
 SNAPSHOT = "loadtest_snapshot"

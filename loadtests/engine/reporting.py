@@ -17,6 +17,7 @@ from locust.rpc import Message
 from locust.runners import Runner
 
 from loadtests.engine import messages
+from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.crew import Crew, set_crew
 from loadtests.engine.locust_stats import stats_of
 from loadtests.errors import RunError
@@ -53,6 +54,7 @@ class Reporter:
         self._stats = stats_of(environment)
         self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
         self._process = psutil.Process()
+        self._clock = SteadyClock()
         self._crew: Crew | None = None
         self._accepted: AcceptedWriter | None = None
         """Where accepted tasks are written; without it they go to the master."""
@@ -65,6 +67,8 @@ class Reporter:
         """Whether the master has this worker's totals."""
         for kind, handler in (
             (messages.PLAN, self._on_plan),
+            (messages.CLOCK, self._on_clock),
+            (messages.AHEAD, self._on_ahead),
             (messages.GO, self._on_go),
             (messages.RECEIVED, self._on_received),
             (messages.HALT, self._on_halt),
@@ -85,7 +89,7 @@ class Reporter:
         return listener
 
     def _on_plan(self, data: dict[str, Any]) -> None:
-        crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"], self._stats)
+        crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"], self._stats, self._clock)
         crew.when_ready = lambda: self._ready(crew)
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
@@ -106,10 +110,17 @@ class Reporter:
         gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER)
         self._send(messages.READY, {"name": self._name, "users": crew.size, "trouble": crew.trouble})
 
+    def _on_clock(self, data: dict[str, Any]) -> None:
+        self._send(messages.TIME, {"asked": data["asked"], "clock": self._clock.now()})
+
+    def _on_ahead(self, data: dict[str, Any]) -> None:
+        if self._crew is not None:
+            self._crew.clock.set_ahead(data["ahead_s"])
+
     def _on_go(self, data: dict[str, Any]) -> None:
         if self._crew is None:
             return
-        self._crew.clock.go(data["start"])
+        self._crew.clock.go(data["start"], data["ahead_s"])
         gevent.spawn(self._report, self._crew)
         gevent.spawn(self._watch_lag, self._crew)
         if not self._crew.size:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,21 +9,17 @@ from locust import User
 from locust.env import Environment
 from locust.exception import StopUser
 
+from loadtests.engine.credentials import Credentials
 from loadtests.engine.crew import crew_of
 from loadtests.engine.http.client import Abandoned
-from loadtests.engine.http.response import Response
 from loadtests.engine.http.session import Session
 from loadtests.measure.snapshot import Accepted
 from loadtests.pacing.draws import user_draws
 from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns
-from loadtests.traffic import tokens
 from loadtests.traffic.journeys import Client
-from loadtests.traffic.prepared import JSON_HEADERS
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-LOGIN_TRIES = 3
 
 
 class SimulatedUser(User):
@@ -33,11 +28,13 @@ class SimulatedUser(User):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._crew = crew_of(environment)
-        self._token: tokens.Token | None = None
-        self._renew_at = math.inf
-        """When the token is to be replaced, in seconds of the Unix epoch."""
         self._turn = Turn(0.0, 0, 0)
+        self._free_s = -math.inf
+        """Until when the user was busy last."""
+        self._waited = False
+        """Whether a turn was dropped because the user still waited for the target."""
         self._session: Session
+        self._credentials: Credentials
         self.number: int
 
     def on_start(self) -> None:
@@ -49,9 +46,11 @@ class SimulatedUser(User):
         self.number = number
         self._digest = StreamDigest(number)
         self._session = self._crew.new_session(self)
+        self._credentials = Credentials(self._crew, self._session, number)
+        self._crew.clock.wait_for_epoch()
         with self._crew.logins:
             try:
-                trouble = self._log_in()
+                trouble = self._credentials.log_in()
             except Exception as error:  # whatever it is, the master must hear of it, or it waits for this user
                 log.exception("user %d: cannot log in", number)
                 trouble = f"user {number} cannot log in: {type(error).__name__}: {error}"
@@ -62,6 +61,7 @@ class SimulatedUser(User):
         crew = self._crew
         try:
             crew.clock.wait_for_go()
+            self._credentials.begin()
             load, draws = crew.plan.load, user_draws(crew.plan.scenario.seed, self.number)
             if isinstance(load, ClosedLoad):
                 self._think_and_act(ThinkingUser(load, crew.plan.mix, draws))
@@ -69,7 +69,8 @@ class SimulatedUser(User):
                 for turn in open_turns(load, crew.plan.mix, draws):
                     if not self._take(turn):
                         break
-            crew.clock.wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
+            if crew.clock.now() < crew.plan.scenario.load.total_s:
+                self._wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
         finally:
             self._session.close()
             crew.leave(self._digest.value())
@@ -107,19 +108,39 @@ class SimulatedUser(User):
 
     def _take(self, turn: Turn) -> bool:
         """Wait for the turn's moment and act; False when the run was halted before it."""
-        clock, counts = self._crew.clock, self._crew.recorder
-        free_s = clock.now()
-        if not clock.wait_until(turn.due_s):
+        clock, recorder = self._crew.clock, self._crew.recorder
+        if not self._wait_until(turn.due_s):
             return False
-        counts.counts.scheduled += 1
+        recorder.counts.scheduled += 1
         self._digest.add(turn)
         if clock.closed:
-            counts.counts.dropped += 1
+            self._drop(turn)
             return True
         # A user that was still busy begins late through the target's fault, not the generator's: from when it was free.
-        counts.late(round((clock.now() - max(turn.due_s, free_s)) * 1e6))
+        recorder.late(round((clock.now() - max(turn.due_s, self._free_s)) * 1e6))
         self._act(turn)
+        self._free_s = clock.now()
         return True
+
+    def _wait_until(self, due_s: float) -> bool:
+        """Sleep until `due_s`, and renew the token when its time comes; False when the run was halted before that."""
+        clock, credentials = self._crew.clock, self._credentials
+        while credentials.renew_s <= max(due_s, clock.now()):
+            arrived = credentials.renew_s <= clock.now() or clock.wait_until(credentials.renew_s)
+            if clock.closed or not arrived:
+                break
+            self._renew()
+            self._free_s = clock.now()
+        return clock.wait_until(due_s)
+
+    def _drop(self, turn: Turn) -> None:
+        """A turn that was not sent before the end of the drain: whose fault?"""
+        counts = self._crew.recorder.counts
+        counts.dropped += 1
+        if self._free_s > turn.due_s:
+            counts.waiting += 1
+            counts.waiting_users += not self._waited
+            self._waited = True
 
     def _act(self, turn: Turn) -> None:
         crew, recorder = self._crew, self._crew.recorder
@@ -127,7 +148,6 @@ class SimulatedUser(User):
         self._turn = turn
         crew.busy()
         try:
-            self._renew_token()
             self._session.due(crew.perf_counter_at(turn.due_s))
             crew.actions[turn.journey](self)
         except Abandoned:
@@ -139,50 +159,12 @@ class SimulatedUser(User):
             crew.idle()
             recorder.counts.finished += 1
 
-    # Tokens.
-
-    def _log_in(self) -> str | None:
-        """Get a first token; what went wrong, in words, or None."""
-        auth = self._crew.plan.scenario.auth
-        if auth.mode == "mint":
-            self._mint()
-        failure = None
-        if auth.mode == "guest":
-            body = tokens.guest_body(f"loadtest-{self.number}", f"User {self.number}")
-            for _ in range(LOGIN_TRIES):
-                failure = self._authenticate(auth.login or "", body)
-                if failure is None:
-                    break
-        return failure and f"POST {auth.login} failed for user {self.number}: {failure}"
-
-    def _renew_token(self) -> None:
-        if time.time() < self._renew_at:
-            return
-        auth, token = self._crew.plan.scenario.auth, self._token
-        assert token is not None, "there is one that expires"
-        if auth.mode == "mint":
-            self._mint()
-        else:
-            self._authenticate(auth.refresh or "", tokens.refresh_body(token))
-
-    def _mint(self) -> None:
-        auth = self._crew.plan.scenario.auth
-        subject = tokens.user_id(auth.subject or "", self.number)
-        self._use(tokens.mint(self._crew.secret, subject, time.time(), auth.ttl))
-
-    def _authenticate(self, path: str, body: bytes) -> str | None:
-        """Log in or refresh; the kind of failure, or None."""
-        series = tokens.AUTH_SERIES
-        reply: Response = self._session.request("POST", path, series, data=body, headers=JSON_HEADERS, planned=False)
-        if not reply.ok:
-            return reply.failure_kind
+    def _renew(self) -> None:
+        crew = self._crew
+        crew.busy()
         try:
-            self._use(tokens.from_login(reply.content or b""))
-        except ValueError as error:
-            return str(error)
-        return None
-
-    def _use(self, token: tokens.Token) -> None:
-        self._token = token
-        self._renew_at = token.expires_at - self._crew.plan.scenario.auth.refresh_before
-        self._session.authorization = f"Bearer {token.access}"
+            self._credentials.renew()
+        except Abandoned:
+            log.info("user %d: abandoned while its token was renewed", self.number)
+        finally:
+            crew.idle()

@@ -24,6 +24,10 @@ class Counts:
     started: int = 0
     finished: int = 0
     dropped: int = 0
+    waiting: int = 0
+    """Dropped turns whose user still waited for the target when they were due; of the others the generator was late."""
+    waiting_users: int = 0
+    """Users with such a turn."""
     sent: int = 0
     unplanned: int = 0
     """Requests that no turn asked for: logins and token refreshes."""

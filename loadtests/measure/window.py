@@ -1,6 +1,6 @@
 """One second of the run, merged over workers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,11 +42,11 @@ class Window:
         """Open connections at the end of the second."""
         return sum(gauges.sockets for gauges in self.workers.values())
 
-    def total(self, without: str = "") -> Series:
-        """All series in one, but for the one named `without`."""
+    def total(self, without: Collection[str] = ()) -> Series:
+        """All series in one, but for those named in `without`."""
         whole = Series()
         for name, series in self.series.items():
-            if name != without:
+            if name not in without:
                 whole.merge(series)
         return whole
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from loadtests.measure.clocks import WorkerClock
 from loadtests.measure.histogram import Histogram
+from loadtests.objectives.clocks import judge_clocks
 from loadtests.objectives.evaluate import Result
 from loadtests.units import format_duration, format_size
 
@@ -22,6 +24,8 @@ class HealthLimits:
     sockets_per_user: float
     memory_bytes: float
     """Of the largest worker."""
+    clock_s: float
+    """Of the doubt about a worker's clock, and of its drift during the load."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,13 @@ class HealthFacts:
     most_sockets: int
     memory_bytes: int | None
     """Largest resident memory of a worker; None without windows."""
+    waiting: int = 0
+    """Turns not sent because their user still waited for the target; `waiting_users` had such turns."""
+    waiting_users: int = 0
+    late: int = 0
+    """Turns not sent because the generator was too late for them."""
+    clocks: Sequence[WorkerClock] | None = None
+    """Of the workers that reported their end; None when nobody looked."""
     aborted: str = ""
     """What an objective did that ended the load before its time; that is a result, and nothing is wrong with it."""
 
@@ -66,11 +77,25 @@ def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
         _lateness(facts, limits),
         _offered(facts, limits),
         *_generator(facts, limits),
+        *([] if facts.clocks is None else [judge_clocks(facts.clocks, limits.clock_s)]),
     ]
 
 
+SOURCES = {
+    "complete": "events.jsonl",
+    "workers": "events.jsonl",
+    "snapshots": "events.jsonl",
+    "ledger": "windows.jsonl, events.jsonl, tasks.jsonl",
+    "users": "manifest.json, events.jsonl",
+    "offered": "manifest.json, windows.jsonl",
+    "reconnects": "windows.jsonl, events.jsonl",
+    "sockets": "windows.jsonl, events.jsonl",
+}
+"""Files that a check rests on; of all others `windows.jsonl` alone."""
+
+
 def _result(name: str, text: str, ok: bool, observed: float | None, shown: str, limit: float) -> Result:
-    return Result(name, text, observed, shown, "pass" if ok else "fail", limit, "windows.jsonl, events.jsonl")
+    return Result(name, text, observed, shown, "pass" if ok else "fail", limit, SOURCES.get(name, "windows.jsonl"))
 
 
 def _flag(name: str, text: str, trouble: str | None, fine: str = "") -> Result:
@@ -101,8 +126,19 @@ def _offered(facts: HealthFacts, limits: HealthLimits) -> Result:
     if not facts.planned:
         return _result("offered", text, False, None, "no data", limits.offered_ratio)
     ratio = facts.sent / facts.planned
-    shown = f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.planned:,})"
+    shown = "; ".join([f"{ratio * 100:.4g} % ({facts.sent:,} of {facts.planned:,})", *_unsent(facts)])
     return _result("offered", text, ratio >= limits.offered_ratio, ratio, shown, limits.offered_ratio)
+
+
+def _unsent(facts: HealthFacts) -> Iterator[str]:
+    """Who was short of the turns that were not sent."""
+    if facts.waiting:
+        yield f"the target: {facts.waiting_users:,} users were still waiting for it ({facts.waiting:,} turns)"
+    if facts.late:
+        yield f"the generator: it was too late for {facts.late:,} turns"
+    unknown = facts.planned - facts.sent - facts.waiting - facts.late
+    if unknown > 0:
+        yield f"nobody reported {unknown:,} turns"
 
 
 def _generator(facts: HealthFacts, limits: HealthLimits) -> Iterator[Result]:

@@ -44,6 +44,7 @@ class SplitMix64:
         return self._next() >> (64 - k)
 
 
-def user_draws(seed: int, user: int) -> SplitMix64:
-    """The random stream of one user of a run."""
-    return SplitMix64(int.from_bytes(blake2b(f"{seed}:{user}".encode(), digest_size=8).digest()))
+def user_draws(seed: int, user: int, what: str = "") -> SplitMix64:
+    """The random stream of one user of a run: that of its turns, or of something else, which does not change them."""
+    key = f"{seed}:{user}:{what}" if what else f"{seed}:{user}"
+    return SplitMix64(int.from_bytes(blake2b(key.encode(), digest_size=8).digest()))

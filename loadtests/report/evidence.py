@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from loadtests.errors import RunError
+from loadtests.measure.clocks import ClockReading, WorkerClock
 from loadtests.measure.series import Series, merge_all
 from loadtests.objectives.evaluate import Facts
 from loadtests.objectives.health import HealthFacts
@@ -84,7 +85,7 @@ class Evidence:
         """All requests of the mix in one series; logins and refreshes are not among them."""
         whole: dict[str, Series] = {}
         for name, series in self.totals.series.items():
-            if name != AUTH_SERIES:
+            if name not in AUTH_SERIES:
                 merge_all({"": series}, whole)
         return whole.get("", Series())
 
@@ -102,7 +103,7 @@ class Evidence:
             for name, count in by_name.items():
                 inside = count if first <= second < last else 0
                 found[name] += inside
-                found[None] += 0 if name == AUTH_SERIES else inside
+                found[None] += 0 if name in AUTH_SERIES else inside
         return dict(found)
 
     @property
@@ -199,6 +200,9 @@ class Evidence:
             lateness=self.totals.lateness,
             planned=self._planned(),
             sent=counts.started,
+            waiting=counts.waiting,
+            waiting_users=counts.waiting_users,
+            late=counts.dropped - counts.waiting,
             users_planned=self.plan.scenario.load.users,
             users_started=sum(event["users"] for event in self.events_of("start")),
             journey_errors=counts.journey_errors,
@@ -208,7 +212,20 @@ class Evidence:
             requests=counts.sent,
             most_sockets=self.totals.most_sockets,
             memory_bytes=max((use.most_rss_bytes for use in self.totals.use.values()), default=None),
+            clocks=self.clocks,
         )
+
+    @cached_property
+    def clocks(self) -> list[WorkerClock] | None:
+        """The clocks of the workers that reported their end; None when the load did not start, or nobody looked."""
+        starts = self.events_of("start")
+        if not starts or "clocks" not in starts[0]:
+            return None
+        begun = {int(worker): ClockReading.from_json(reading) for worker, reading in starts[0]["clocks"].items()}
+        ended = {event["report"]["worker"]: event.get("clock") for event in self.events_of("worker_final")}
+        names = {int(worker): str(name) for worker, name in starts[0]["workers"].items()}
+        readings = {worker: end and ClockReading.from_json(end) for worker, end in ended.items()}
+        return [WorkerClock(names[worker], begun[worker], readings[worker]) for worker in sorted(ended)]
 
     def _planned(self) -> int:
         load, scenario = self.plan.load, self.plan.scenario

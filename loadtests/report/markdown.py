@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from loadtests.report.authentication import authentication_line
 from loadtests.report.evidence import Evidence
 from loadtests.report.rows import Row, fault_lines, reasons, rows
 from loadtests.report.verdict import Verdict
 from loadtests.store.ledger import TaskLedger
-from loadtests.units import format_duration
+from loadtests.units import format_duration, significant
 
 MOST_LINES = 60
 MOST_ROWS = 30
@@ -65,7 +66,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> Iterable[str]:
     requests, failures = summary["requests"], summary["failures"]
     share = f" ({100 * failures / requests:.3g} %)" if failures else ""
-    offered = "" if summary["offered_rate"] is None else f" of {summary['offered_rate']:,.1f}/s offered"
+    offered = (
+        ""
+        if summary["offered_rate"] is None
+        else f" of {summary['offered_rate']:,.1f}/s offered ({significant(summary['achieved'] * 100)} %)"
+    )
     yield (
         f"- {requests:,} requests in {summary['duration_s']:g} s by {summary['users']:,} users: "
         f"{summary['rate']:,.1f}/s answered{offered}, {failures:,} failed{share}"
@@ -74,6 +79,9 @@ def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> 
     yield f"- Response time {response}; service time {service}"
     if evidence.tasks is not None:
         yield f"- {_tasks(evidence.tasks.ledger)}"
+    authentication = authentication_line(summary)
+    if authentication is not None:
+        yield f"- Apart from them: {plain(authentication)}"
     checks, failed = len(verdict.health), sum(result.status == "fail" for result in verdict.health)
     health = f"{failed} of {checks} health checks failed" if failed else f"all {checks} health checks passed"
     commit = evidence.manifest.get("commit") or "no commit"

@@ -7,6 +7,7 @@ from hdrh.log import HistogramLogWriter
 
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
+from loadtests.report.authentication import authentication_costs
 from loadtests.report.evidence import Evidence
 from loadtests.store.windows import read_windows
 
@@ -15,15 +16,21 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
 
 def summarise(evidence: Evidence) -> dict[str, Any]:
-    """The content of `summary.json`. `rate` is what was answered without failure per second of the steady part."""
+    """The content of `summary.json`. `rate` is what was answered without failure per second of the steady part.
+
+    `achieved` is its share of the turns that were offered per second: journeys of several requests bring more than one each.
+    """
     first, last = evidence.steady_s
     total = evidence.total
+    rate, offered = evidence.steady_ok.get(None, 0) / (last - first), evidence.plan.offered_rate
+    series = {name: _series(series) for name, series in sorted(evidence.totals.series.items())}
     return {
         "version": VERSION,
         "requests": total.requests,
         "failures": total.failed,
-        "rate": round(evidence.steady_ok.get(None, 0) / (last - first), 3),
-        "offered_rate": evidence.plan.offered_rate,
+        "rate": round(rate, 3),
+        "offered_rate": offered,
+        "achieved": round(rate / offered, 6) if offered else None,
         "duration_s": evidence.end_s,
         "steady_s": [first, last],
         "users": evidence.plan.scenario.load.users,
@@ -34,7 +41,8 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
         "task_run_ms": latencies(evidence.tasks.facts.run) if evidence.tasks else None,
         "faults": [effect.to_json() for effect in evidence.effects],
         "total": _series(total),
-        "series": {name: _series(series) for name, series in sorted(evidence.totals.series.items())},
+        "authentication": authentication_costs(series),
+        "series": series,
     }
 
 

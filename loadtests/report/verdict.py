@@ -1,11 +1,12 @@
 """The verdict: a pure function of the run's files. Health first, for what cannot be believed is neither met nor missed."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from loadtests.exitcodes import ExitCode
+from loadtests.objectives.clocks import clock_notes
 from loadtests.objectives.evaluate import Result, evaluate
 from loadtests.objectives.grammar import format_interval
 from loadtests.objectives.health import HealthLimits, judge_health
@@ -54,7 +55,7 @@ def judge(evidence: Evidence) -> Verdict:
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    notes = [*evidence.plan.notes, *_aborts(evidence), *_doubts(evidence, objectives), *_gaps(evidence)]
+    notes = [*evidence.plan.notes, *_aborts(evidence), *_doubts(evidence, objectives), *_clocks(evidence), *_gaps(evidence)]
     return Verdict(word, objectives, health, notes)
 
 
@@ -82,6 +83,11 @@ def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
             yield f"{result.name}: the limit of {limit} lies within {within}, so another run may say otherwise"
 
 
+def _clocks(evidence: Evidence) -> Iterable[str]:
+    """Clocks of workers that were off."""
+    return clock_notes(evidence.clocks or (), evidence.plan.scenario.health.clock)
+
+
 def _gaps(evidence: Evidence) -> Iterator[str]:
     """Probes that did not answer, whether an objective needed them or not."""
     for name, (rounds, reason) in sorted(evidence.probed.gaps.items()):
@@ -98,4 +104,5 @@ def health_limits(health: Health) -> HealthLimits:
         reconnects=health.reconnects,
         sockets_per_user=health.sockets_per_user,
         memory_bytes=health.memory,
+        clock_s=health.clock,
     )

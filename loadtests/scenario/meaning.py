@@ -31,7 +31,7 @@ def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
     for index, file in enumerate(_list(data.get("journeys"))):
         if isinstance(file, str):
             yield from _journey_file(path, index, file)
-    requests: set[str] | None = {AUTH_SERIES}
+    requests: set[str] | None = {*AUTH_SERIES}
     for index, share in enumerate(_list(data.get("mix"))):
         name = _table(share).get("journey")
         journey = journeys.REGISTRY.get(name) if isinstance(name, str) else None

@@ -2,22 +2,29 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jwt
 
 ALGORITHM = "HS256"
-AUTH_SERIES = "auth"
-"""Request name of logins and refreshes, which are reported apart from the mix."""
+LOGIN_SERIES, REFRESH_SERIES = "auth_login", "auth_refresh"
+AUTH_SERIES = (LOGIN_SERIES, REFRESH_SERIES)
+"""Request names of logins and refreshes, which are reported apart from the mix."""
 
 
 @dataclass(frozen=True)
 class Token:
-    """An access token; `expires_at` in seconds of the Unix epoch."""
+    """An access token; moments in seconds of the Unix epoch."""
 
     access: str
     expires_at: float
     refresh: str | None = None
+    issued_at: float | None = None
+    """None when it does not say so."""
+
+    def with_refresh(self, refresh: str | None) -> "Token":
+        """The same token, with the refresh token of the one before where it brought none of its own."""
+        return self if self.refresh is not None else replace(self, refresh=refresh)
 
 
 def user_id(subject: str, user: int) -> str:
@@ -31,7 +38,7 @@ def mint(secret: str, user: str, now_s: float, ttl_s: float) -> Token:
     issued = int(now_s) - 1
     expires = int(now_s + ttl_s)
     claims = {"sub": user, "type": "access", "iat": issued, "exp": expires}
-    return Token(jwt.encode(claims, secret, algorithm=ALGORITHM), float(expires))
+    return Token(jwt.encode(claims, secret, algorithm=ALGORITHM), float(expires), issued_at=float(issued))
 
 
 def guest_body(device: str, name: str) -> bytes:
@@ -49,6 +56,8 @@ def from_login(body: bytes) -> Token:
     try:
         data = json.loads(body)
         claims = jwt.decode(data["access_token"], options={"verify_signature": False})
-        return Token(data["access_token"], float(claims["exp"]), data.get("refresh_token"))
+        issued = claims.get("iat")
+        issued_at = None if issued is None else float(issued)
+        return Token(data["access_token"], float(claims["exp"]), data.get("refresh_token"), issued_at)
     except (KeyError, TypeError, jwt.InvalidTokenError) as error:
         raise ValueError(f"the login's answer holds no token: {error}") from error

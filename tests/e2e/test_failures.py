@@ -85,7 +85,10 @@ def test_unanswered_requests_are_abandoned_and_counted(out: Path, tmp_path: Path
     assert ledger["balanced"], ledger["imbalances"]
     assert finished.json("summary.json")["series"]["sleepy"]["failure_kinds"] == {"abandoned": 4}
     assert ledger["turns"] == {"scheduled": 16, "sent": 4, "dropped": 12, "in_flight": 0}
-    assert [check["name"] for check in verdict["health"] if check["status"] == "fail"] == ["offered"]
+    (offered,) = [check for check in verdict["health"] if check["status"] == "fail"]
+    assert offered["name"] == "offered"
+    assert "the target: 4 users were still waiting for it (12 turns)" in offered["observed_text"]
+    assert "the generator" not in offered["observed_text"]
 
 
 def test_journey_that_raises_makes_the_run_invalid(out: Path, tmp_path: Path) -> None:

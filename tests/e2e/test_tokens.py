@@ -29,15 +29,18 @@ def test_minted_tokens_are_renewed(target: Target, out: Path, tmp_path: Path) ->
 
 
 def test_guest_tokens_are_refreshed(target: Target, out: Path, tmp_path: Path) -> None:
-    """Guests log in once and refresh through the API; both are the series `auth`, apart from the mix."""
+    """Guests log in once and refresh through the API; both are series of their own, apart from the mix."""
     # The target's tokens live 30 minutes: renewing them 1,798 s before their end is every other second.
     scenario = _scenario(tmp_path, f'{GUEST}\nrefresh_before = "1798s"')
     finished = run(scenario, "--users", "10", "--duration", "8s", "--host", target.host, out=out, env=target.env).finish()
     assert finished.code == 0, finished.output + finished.errors
     summary, ledger = finished.json("summary.json"), finished.json("ledger.json")
-    auth = summary["series"]["auth"]
-    assert 20 <= auth["requests"] <= 70
-    assert auth["failures"] == 0
-    assert ledger["requests"]["authentication"] == auth["requests"]
-    assert ledger["requests"]["ok"] == summary["requests"] + auth["requests"]
+    costs = summary["authentication"]
+    assert costs["auth_login"]["requests"] == 10
+    assert 20 <= costs["auth_refresh"]["requests"] <= 60
+    assert sum(cost["failures"] for cost in costs.values()) == 0
+    authentication = sum(cost["requests"] for cost in costs.values())
+    assert ledger["requests"]["authentication"] == authentication
+    assert ledger["requests"]["ok"] == summary["requests"] + authentication
+    assert "apart from them: auth_login 10" in finished.output
     assert ledger["balanced"], ledger["imbalances"]

@@ -24,7 +24,7 @@ def test_scenario_reference_is_current() -> None:
 def test_objectives_page_lists_every_metric_and_check() -> None:
     """Every metric of the grammar and every health check stands in docs/objectives.md."""
     text = (ROOT / "docs" / "objectives.md").read_text()
-    facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0, 0.0, Histogram(), 0, 0, 0, 0)
+    facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0, 0.0, Histogram(), 0, 0, 0, 0, clocks=[])
     names = [*BUILT_IN, *(result.name for result in judge_health(facts, health_limits(Health())))]
     assert [name for name in names if f"`{name}`" not in text] == []
 

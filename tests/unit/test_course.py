@@ -57,7 +57,7 @@ def test_rates_are_of_the_steady_part(tmp_path: Path) -> None:
     """A rate is judged when enough steady seconds are known; the ramp and the drain are not among them."""
     course = Course(plan_of(tmp_path, asking("rate >= 9/s", "rate(create_task) >= 1/s")))
     for number in range(5 + RATE_AFTER_S - 1):
-        assert course.add(window(number, {"list_tasks": series(8), "auth": series(50)})).results == ()
+        assert course.add(window(number, {"list_tasks": series(8), "auth_refresh": series(50)})).results == ()
     figures = course.add(window(5 + RATE_AFTER_S - 1, {"list_tasks": series(8)}))
     assert failing(figures) == [("o0", "8.0/s")], "a name that was never seen has no rate"
     for number in range(5 + RATE_AFTER_S, 20):
@@ -87,9 +87,9 @@ def test_a_halted_load_has_no_rate_any_more(tmp_path: Path) -> None:
 
 
 def test_logins_are_not_of_the_mix(tmp_path: Path) -> None:
-    """A slow login counts for `auth` alone."""
-    course = Course(plan_of(tmp_path, asking("response_time.max < 1s", "response_time(auth).max < 1s")))
-    figures = course.add(window(0, {"list_tasks": series(3), "auth": series(2, 5000)}))
+    """A slow login counts for `auth_refresh` alone."""
+    course = Course(plan_of(tmp_path, asking("response_time.max < 1s", "response_time(auth_refresh).max < 1s")))
+    figures = course.add(window(0, {"list_tasks": series(3), "auth_refresh": series(2, 5000)}))
     assert failing(figures) == [("o1", "5 s")]
     assert (figures.requests, figures.failures, figures.history[-1].achieved) == (3, 0, 3)
 

@@ -42,9 +42,9 @@ def facts() -> Facts:
     total.merge(lists)
     total.merge(creates)
     return Facts(
-        series={"list_tasks": lists, "create_task": creates, "auth": series([5000])},
+        series={"list_tasks": lists, "create_task": creates, "auth_refresh": series([5000])},
         total=total,
-        steady_ok={None: 80, "list_tasks": 72, "create_task": 8, "auth": 0},
+        steady_ok={None: 80, "list_tasks": 72, "create_task": 8, "auth_refresh": 0},
         steady_s=8.0,
         gauges={("users", None): [10.0, 40.0, 40.0, 10.0], ("memory", "api"): [1e9, 1.5e9], ("db_connections", None): []},
         tasks=TaskFacts(accepted=9, completed=8, processing=histogram(*[400_000] * 8, 30_000_000)),
@@ -60,11 +60,11 @@ OBSERVED = [
     ("response_time.max < 1s", 0.9, "pass", 0),
     ("service_time.p50 < 2ms", 0.001, "pass", 0),
     ("service_time(create_task).p50 < 2ms", 0.05, "fail", 1e-3),
-    ("response_time(auth).max < 6ms", 0.005, "pass", 0),
+    ("response_time(auth_refresh).max < 6ms", 0.005, "pass", 0),
     ("rate >= 10/s", 10.0, "pass", 0),
     ("rate > 10/s", 10.0, "fail", 0),
     ("rate(create_task) >= 1/s", 1.0, "pass", 0),
-    ("rate(auth) > 0/s", 0.0, "fail", 0),
+    ("rate(auth_refresh) > 0/s", 0.0, "fail", 0),
     ("failure_ratio(create_task) <= 10%", 0.1, "pass", 0),
     ("failure_ratio < 1%", 1 / 110, "pass", 0),
     ("availability(create_task) > 90%", 0.9, "fail", 0),

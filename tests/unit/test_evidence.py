@@ -56,12 +56,12 @@ def test_stream_of_an_unfinished_run_is_unknown(tmp_path: Path) -> None:
 def test_authentication_is_apart(tmp_path: Path) -> None:
     """Logins have a series of their own: they are in neither total nor rate, and in the ledger by their own name."""
     run = SyntheticRun.create(tmp_path)
-    logins = [Sample(user, 3.0 + user / 10, "auth", 400_000, 400_000, planned=False) for user in range(6)]
+    logins = [Sample(user, 3.0 + user / 10, "auth_refresh", 400_000, 400_000, planned=False) for user in range(6)]
     evidence = complete(run, planned_samples(run.plan) + logins).evidence()
-    assert evidence.totals.series["auth"].requests == 6
+    assert evidence.totals.series["auth_refresh"].requests == 6
     assert evidence.total.requests == len(run.samples) - 6
     assert evidence.total.response_time.max_us < 400_000
-    assert evidence.steady_ok["auth"] == 6
+    assert evidence.steady_ok["auth_refresh"] == 6
     assert evidence.steady_ok[None] == evidence.steady_ok["list_tasks"] + evidence.steady_ok["create_task"]
     assert evidence.ledger.imbalances() == []
     assert evidence.ledger.to_json()["requests"]["authentication"] == 6

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from loadtests.measure.clocks import ClockReading, WorkerClock
 from loadtests.measure.histogram import Histogram
+from loadtests.objectives.clocks import clock_notes
 from loadtests.objectives.evaluate import Result
 from loadtests.objectives.health import HealthFacts, HealthLimits, judge_health
 
@@ -18,6 +20,7 @@ LIMITS = HealthLimits(
     reconnects=0.01,
     sockets_per_user=2.0,
     memory_bytes=1e9,
+    clock_s=0.1,
 )
 
 
@@ -27,6 +30,14 @@ def lateness(*values_us: int) -> Histogram:
     for value in values_us:
         made.record(value)
     return made
+
+
+def clock(name: str, doubt_s: float, drift_s: float = 0.0) -> WorkerClock:
+    """An hour ahead."""
+    return WorkerClock(name, ClockReading(3600.0, doubt_s), ClockReading(3600.0 + drift_s, doubt_s))
+
+
+SILENT = WorkerClock("w-2", ClockReading(0.0, 0.001), None)
 
 
 def healthy() -> HealthFacts:
@@ -48,6 +59,10 @@ def healthy() -> HealthFacts:
         requests=1000,
         most_sockets=100,
         memory_bytes=10**9,
+        waiting=4,
+        waiting_users=2,
+        late=6,
+        clocks=[clock("worker-1", 0.1), clock("worker-2", 0.001, drift_s=-0.1)],
     )
 
 
@@ -73,6 +88,7 @@ def test_everything_at_its_limit_passes() -> None:
         ("reconnects", "pass"),
         ("sockets", "pass"),
         ("memory", "pass"),
+        ("clock", "pass"),
     ]
 
 
@@ -87,7 +103,9 @@ def test_everything_at_its_limit_passes() -> None:
         ("journeys", {"journey_errors": 1}, 1.0, "1"),
         ("lateness", {"lateness": lateness(*[100_001] * 100)}, 0.100001, "100 ms"),
         ("lateness", {"lateness": lateness()}, None, "no data"),
-        ("offered", {"sent": 989}, 0.989, "98.9 % .989 of 1,000."),
+        ("offered", {"sent": 989}, 0.989, "98.9 % .989 of 1,000.; .*; nobody reported 1 turns$"),
+        ("offered", {"sent": 980, "waiting": 20, "late": 0}, 0.98, "the target: 2 users were still waiting for it .20 turns.$"),
+        ("offered", {"sent": 980, "waiting": 0, "late": 20}, 0.98, "of 1,000.; the generator: it was too late for 20 turns$"),
         ("offered", {"planned": 0, "sent": 0}, None, "no data"),
         ("cpu", {"cpu": 0.951}, 0.951, "95.1 %"),
         ("loop_lag", {"loop_lag": lateness(251_000)}, 0.251, "251 ms"),
@@ -96,6 +114,10 @@ def test_everything_at_its_limit_passes() -> None:
         ("reconnects", {"requests": 0}, None, "no data"),
         ("sockets", {"most_sockets": 101}, 2.02, "2.02 .101."),
         ("memory", {"memory_bytes": 1_010_000_000}, 1.01e9, "1.01 GB"),
+        ("clock", {"clocks": [clock("w-1", 0.05), clock("w-2", 0.101)]}, 0.101, "w-2: 3,600 s ahead ± 101 ms, drifted 0 ms"),
+        ("clock", {"clocks": [clock("w-1", 0.001, drift_s=-0.2)]}, 0.2, "w-1: 3,600 s ahead ± 1 ms, drifted 200 ms back"),
+        ("clock", {"clocks": [clock("w-1", 0.001), SILENT]}, None, "w-2 gave no time at the end"),
+        ("clock", {"clocks": []}, None, "no data"),
     ],
     ids=[
         "halted",
@@ -107,6 +129,8 @@ def test_everything_at_its_limit_passes() -> None:
         "late",
         "no lateness",
         "offered",
+        "target short",
+        "generator short",
         "nothing offered",
         "busy",
         "lag",
@@ -115,6 +139,10 @@ def test_everything_at_its_limit_passes() -> None:
         "no requests",
         "sockets",
         "memory",
+        "doubt",
+        "drift",
+        "no time at the end",
+        "no clocks",
     ],
 )
 def test_each_check_fails_alone(check: str, changes: dict[str, Any], observed: float | None, words: str) -> None:
@@ -146,3 +174,27 @@ def test_limits_are_in_the_results() -> None:
 def test_more_users_than_planned_are_no_trouble() -> None:
     """Locust may spawn a user too many, which then idles."""
     assert checks(replace(healthy(), users_started=51))["users"].status == "pass"
+
+
+def test_a_run_that_took_no_look_at_its_clocks_is_not_asked() -> None:
+    """Records that are older than the check keep their verdict."""
+    assert "clock" not in checks(replace(healthy(), clocks=None))
+
+
+def test_every_check_names_its_files() -> None:
+    """The source of each is files of a run's folder."""
+    known = {"manifest.json", "windows.jsonl", "events.jsonl", "tasks.jsonl"}
+    for result in judge_health(healthy(), LIMITS):
+        assert set(result.source.split(", ")) <= known, result.name
+    assert checks(healthy())["workers"].source == "events.jsonl"
+    assert checks(healthy())["lateness"].source == "windows.jsonl"
+
+
+def test_notes_tell_of_clocks_that_are_off() -> None:
+    """Only of those beyond the limit, on whichever side; what is off is in the note."""
+    behind = WorkerClock("w-3", ClockReading(-0.25, 0.001), ClockReading(-0.25, 0.001))
+    exact = WorkerClock("w-4", ClockReading(0.01, 0.001), ClockReading(0.01, 0.001))
+    assert clock_notes([clock("w-2", 0.001), behind, exact], 0.1) == [
+        "w-2's clock is 3,600 s ahead; taken out",
+        "w-3's clock is 250 ms behind; taken out",
+    ]

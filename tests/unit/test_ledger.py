@@ -35,7 +35,7 @@ def balanced() -> Ledger:
     counts = Counts(scheduled=100, started=97, finished=97, dropped=3, sent=99, unplanned=2)
     return Ledger(
         counts=counts,
-        series={"list_tasks": series(60, 4), "create_task": series(33, 0), "auth": series(2, 0)},
+        series={"list_tasks": series(60, 4), "create_task": series(33, 0), "auth_refresh": series(2, 0)},
         finals=[final(0, 60, 59, 57, 2), final(1, 40, 40, 38, 2)],
         tasks=TaskLedger(accepted=33, completed=30, failed=1, unfinished=2, lost=0, rows=33),
     )

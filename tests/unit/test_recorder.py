@@ -70,7 +70,7 @@ def test_totals_are_those_of_all_snapshots_taken() -> None:
             recorder.counts.started += 1
             request(recorder, failure="timeout" if window == 3 else None)
             recorder.counts.finished += 1
-        request(recorder, "auth", planned=False)
+        request(recorder, "auth_refresh", planned=False)
         recorder.accepted(Accepted(f"t-{window}", 0, 0.0, 0.0))
         taken.append(take(recorder, window))
     summed = Counts()

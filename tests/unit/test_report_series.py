@@ -132,7 +132,7 @@ def test_run_without_windows_has_nothing_to_draw(tmp_path: Path) -> None:
 def test_authentication_is_not_in_the_mix(tmp_path: Path) -> None:
     """A slow login is in no column of the mix."""
     run = SyntheticRun.create(tmp_path)
-    complete(run, [*planned_samples(run.plan), Sample(0, 4.0, "auth", 900_000, 900_000, planned=False)])
+    complete(run, [*planned_samples(run.plan), Sample(0, 4.0, "auth_refresh", 900_000, 900_000, planned=False)])
     data = columns(run.evidence(), run.verdict())
     assert max(data["spectrum"]["response"]) < 900
     assert max(value for value in data["columns"]["response_p99"] if value is not None) < 900

@@ -89,7 +89,7 @@ ONE_FAULT = [
         "unknown request",
         changed("response_time.p95", "response_time(login).p95"),
         "objectives.fast",
-        "'login' is no request of the mix .there are: auth, create_task, list_tasks.",
+        "'login' is no request of the mix .there are: auth_login, auth_refresh, create_task, list_tasks.",
     ),
     ("gauge without probe", BASE + 'db = "db_connections.max < 100"\n', "objectives.db", "'db_connections' is no metric here"),
     ("memory without processes", BASE + 'm = "memory(api).max < 2GB"\n', "objectives.m", "'memory' is no metric here"),

@@ -61,7 +61,7 @@ def test_every_scenario_speaks_of_its_own_requests(file: Path) -> None:
 
 def test_there_are_scenarios() -> None:
     """The tests above are not green because the folder is empty."""
-    assert {"phase5", "smoke", "spike", "soak", "classic"} <= {file.stem for file in FILES}
+    assert {"phase5", "smoke", "spike", "soak", "classic", "refresh-storm"} <= {file.stem for file in FILES}
 
 
 def test_phase5_offers_ten_thousand_a_second() -> None:
@@ -110,6 +110,16 @@ def test_phase5_scales_with_users() -> None:
     (note,) = plan.notes
     assert "10,000 req/s" in note
     assert "300 users at 300 req/s" in note
+
+
+def test_refresh_storm_is_one() -> None:
+    """2,000 guests; tokens live 20 s, all are renewed together, twice within the load; no request of the mix may fail."""
+    plan = shipped("refresh-storm")
+    auth, asked = plan.scenario.auth, plan.parsed_objectives
+    assert (plan.scenario.load.users, auth.mode, auth.renewals) == (2000, "guest", "together")
+    life_s = float(plan.scenario.stack.env["ACCESS_TOKEN_TTL_S"])
+    assert plan.scenario.load.total_s // (life_s - auth.refresh_before) == 2
+    assert {asked[name].selector for name in asked if asked[name].threshold == 0} >= {"list_tasks", "create_task"}
 
 
 def test_spike_is_four_times_as_much_for_ten_seconds() -> None:

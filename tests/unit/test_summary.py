@@ -81,10 +81,10 @@ def test_summary_of_an_empty_run_has_no_numbers_to_believe(tmp_path: Path) -> No
 def test_authentication_is_a_series_and_not_in_the_total(tmp_path: Path) -> None:
     """Logins are reported apart from the mix."""
     run = SyntheticRun.create(tmp_path)
-    logins = [Sample(0, 4.0, "auth", 900_000, 900_000, planned=False)]
+    logins = [Sample(0, 4.0, "auth_refresh", 900_000, 900_000, planned=False)]
     summary = summarise(complete(run, planned_samples(run.plan) + logins).evidence())
     assert summary["requests"] == len(run.samples) - 1
-    assert summary["series"]["auth"]["requests"] == 1
+    assert summary["series"]["auth_refresh"]["requests"] == 1
     assert summary["total"]["response_time_ms"]["max"] < 900
 
 

@@ -133,3 +133,15 @@ def test_login_without_a_token_is_refused(body: bytes) -> None:
     """Whatever a target answers, it is a token or a ValueError, never another exception."""
     with pytest.raises(ValueError, match=r".+"):
         from_login(body)
+
+
+def test_moment_of_issue() -> None:
+    """What the token says, so that its life is known whatever the clocks say; None where it does not."""
+    assert from_login(answer(access_token=signed(exp=90, iat=70))).issued_at == 70.0
+    assert from_login(answer(access_token=signed(exp=90))).issued_at is None
+
+
+def test_refresh_token_is_kept_where_a_refresh_brings_none() -> None:
+    """A new one takes the place of the old one; without, the old one stays good."""
+    assert Token("a", 1.0, "new").with_refresh("old").refresh == "new"
+    assert Token("a", 1.0).with_refresh("old") == Token("a", 1.0, "old")

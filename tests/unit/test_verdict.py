@@ -74,7 +74,7 @@ def test_tasks_that_never_end_fail(tmp_path: Path) -> None:
 
 def test_objective_without_data_fails(tmp_path: Path) -> None:
     """A request that was never made cannot have been fast enough."""
-    text = changed('fast = "response_time.p95', 'fast = "response_time(auth).p95', TEXT)
+    text = changed('fast = "response_time.p95', 'fast = "response_time(auth_refresh).p95', TEXT)
     verdict = complete(run_of(tmp_path, text)).verdict()
     assert verdict.word == "fail"
     assert missed(verdict) == ["fast"]

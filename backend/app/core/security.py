@@ -30,6 +30,7 @@ class TokenType(StrEnum):
 
 
 LIFETIME_S = {TokenType.ACCESS: ACCESS_LIFETIME_S, TokenType.REFRESH: REFRESH_LIFETIME_S}
+"""Unless the settings say otherwise."""
 
 
 class InvalidTokenError(Exception):
@@ -53,8 +54,11 @@ class Claims:
 class Tokens:
     """Makes and checks tokens; those found good are remembered, `cache_size` of them."""
 
-    def __init__(self, secret: str, cache_size: int) -> None:
+    def __init__(
+        self, secret: str, cache_size: int, access_lifetime_s: int = ACCESS_LIFETIME_S
+    ) -> None:
         self._secret = secret
+        self._lifetime_s = {**LIFETIME_S, TokenType.ACCESS: access_lifetime_s}
         # A token that is refused raises, and so is never remembered.
         self._verified = lru_cache(cache_size)(self._verify)
 
@@ -67,7 +71,7 @@ class Tokens:
             "sub": str(user_id),
             "type": token_type.value,
             "iat": issued_at_s,
-            "exp": issued_at_s + LIFETIME_S[token_type],
+            "exp": issued_at_s + self._lifetime_s[token_type],
             "ver": version,
         }
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)

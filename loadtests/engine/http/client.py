@@ -5,7 +5,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.cookiejar import CookieJar
@@ -30,6 +30,7 @@ from loadtests.traffic.prepared import Prepared
 
 log = logging.getLogger(__name__)
 
+UNAUTHORIZED = 401
 DEFAULT_HEADERS = {"User-Agent": f"loadtests/{__version__}", "Accept-Encoding": ACCEPT_ENCODING}
 
 
@@ -89,6 +90,8 @@ class Client:
         self.user = user
         self.last_name = ""
         """Name of the last request."""
+        self.when_refused: Callable[[str | None], bool] | None = None
+        """Called with the Authorization of a request that was answered with 401: whether it is worth another try."""
         self._sink, self._listeners, self._network, self._options = sink, listeners, network, options
         self._home = network.origin(scheme.lower(), netloc, options.context_factory)
         self._base_path = (slash + path).rstrip("/")
@@ -131,13 +134,22 @@ class Client:
     def send(self, request: Prepared, data: bytes | None = None, **parts: object) -> Response:
         """Send a prepared request with this body and these parts of its path, and record it; redirects are not followed.
 
-        Failures are recorded and returned, never raised; an abandoned request is recorded and raised on.
+        Failures are recorded and returned, never raised; an abandoned request is recorded and raised on. One that is refused
+        with 401 is sent a second time when the person has got a new token; both are recorded.
         """
+        due, self._due = self._due, None
+        began, authorization = time.perf_counter(), self._authorization
+        response = self._attempt(request, data, parts, due)
+        if response.failed is not None and "authorization" not in request.own and self._may_repeat(response, authorization):
+            response = self._attempt(request, data, parts, due or began)
+        return response
+
+    def _attempt(self, request: Prepared, data: bytes | None, parts: Mapping[str, object], due: float | None) -> Response:
         method, self.last_name = request.method, request.name
         message = self._message(request, data, parts)
         connection = self._pool.take(self._home)
         sent = time.perf_counter()
-        due, self._due = self._due or sent, None
+        due = due or sent
         self._sink.sent(True)
         leaving = None
         try:
@@ -160,6 +172,10 @@ class Client:
         if leaving is not None:
             raise leaving
         return response
+
+    def _may_repeat(self, response: Response, authorization: str | None) -> bool:
+        """Whether a request that failed with this Authorization is to be sent once more, with another."""
+        return response.status_code == UNAUTHORIZED and self.when_refused is not None and self.when_refused(authorization)
 
     def _message(self, request: Prepared, data: bytes | None, parts: Mapping[str, object]) -> bytes:
         kept = self._prepared.get(request)

@@ -11,10 +11,10 @@ came back.
 import codecs
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gevent.lock import BoundedSemaphore
 
@@ -29,6 +29,23 @@ from loadtests.engine.http.stream import BodyStream
 from loadtests.engine.http.wire import Fields, request_end, request_start
 
 _ABSOLUTE = re.compile(r"[a-z+]+://", re.IGNORECASE)
+
+
+Report = Callable[[Response, Failure | None], None]
+"""Records a request's end."""
+
+
+class _Call(NamedTuple):
+    """One call of `request`, however often it is sent."""
+
+    method: str
+    name: str
+    outgoing: Outgoing
+    allow_redirects: bool
+    stream: bool
+    expect: tuple[int, ...]
+    planned: bool
+    context: Mapping[str, Any]
 
 
 class Session(Client):
@@ -63,20 +80,36 @@ class Session(Client):
     ) -> Any:  # a Response, or the CaughtResponse of a with-block
         """Send a request and record it; the arguments are those of Locust's FastHttpSession.
 
-        `expect`: statuses that are ok, any below 400 when there are none. `planned`: see Sink.
+        `expect`: statuses that are ok, any below 400 when there are none. `planned`: see Sink. One that is refused with 401 is
+        sent a second time when the person has got a new token, and recorded twice; not one whose with-block judges it.
         """
         self.last_name = name = name or self.request_name or url
         outgoing = self._outgoing(
             method.upper(), with_params(url, params), headers, auth, encode_body(data, json, files), stream
         )
-        origin, message = self._encode(outgoing)  # whatever is wrong with the arguments is raised here
+        call = _Call(method, name, outgoing, allow_redirects, stream, tuple(expect), planned, context or {})
+        encoded = self._encode(outgoing)  # whatever is wrong with the arguments is raised here
+        due, self._due = self._due, None
+        began, authorization = time.perf_counter(), self._authorization
+        response, report = self._ask(call, encoded, due)
+        if catch_response:
+            return CaughtResponse(response, report)
+        report(response, response.failed)
+        if response.failed is not None and self._proved_by_token(call, encoded) and self._may_repeat(response, authorization):
+            response.close()
+            response, report = self._ask(call, self._encode(outgoing), due or began)
+            report(response, response.failed)
+        return response
+
+    def _ask(self, call: "_Call", encoded: tuple[Origin, bytes], due: float | None) -> tuple[Response, Report]:
+        """Send and wait; the response, and how to record it. Recorded already is one that must be raised on."""
+        outgoing, stream, expect = call.outgoing, call.stream, call.expect
         epoch_s, sent = time.time(), time.perf_counter()
-        due, self._due = self._due or sent, None
-        self._sink.sent(planned)
+        self._sink.sent(call.planned)
         leaving = None
         try:
             with self._permit():
-                response = self._fetch(outgoing, origin, message, allow_redirects, stream)
+                response = self._fetch(outgoing, *encoded, call.allow_redirects, stream)
             status = response.status_code
             if not (status in expect if expect else status < 400):
                 response.failed = status_failure(status, outgoing.url)
@@ -85,20 +118,22 @@ class Session(Client):
             response.request = Sent(outgoing)
         end = time.perf_counter()
         response.service_s = end - sent
-        response_us, service_us = round((end - due) * 1e6), round(response.service_s * 1e6)
+        response_us, service_us = round((end - (due or sent)) * 1e6), round(response.service_s * 1e6)
         received = response.declared_length if stream else len(response.content or b"")
 
         def report(answer: Response, failed: Failure | None) -> None:
-            self._sink.done(method, name, response_us, service_us, received, failed)
+            self._sink.done(call.method, call.name, response_us, service_us, received, failed)
             if self._listeners.any:
-                self._tell(method, name, answer, received, outgoing.url, epoch_s, context or {})
+                self._tell(call.method, call.name, answer, received, outgoing.url, epoch_s, call.context)
 
-        if catch_response and leaving is None:
-            return CaughtResponse(response, report)
-        report(response, response.failed)
         if leaving is not None:
+            report(response, response.failed)
             raise leaving
-        return response
+        return response, report
+
+    def _proved_by_token(self, call: "_Call", encoded: tuple[Origin, bytes]) -> bool:
+        """Whether the session's own Authorization went out with it, for a turn: logins and refreshes are not repeated."""
+        return call.planned and encoded[0] is self._home and "authorization" not in call.outgoing.fields.names
 
     @contextmanager
     def rename_request(self, name: str) -> Iterator[None]:

@@ -1,0 +1,49 @@
+"""What the master knows of its workers."""
+
+from collections.abc import Callable
+from typing import Any
+
+from locust.runners import LocalRunner, MasterRunner
+
+from loadtests.engine import messages
+from loadtests.engine.clocks import ClockCheck
+
+Send = Callable[[str, dict[str, Any], str], object]
+"""Sends a message of a kind to a node."""
+
+
+class Member:
+    """What the master knows of one worker."""
+
+    def __init__(self, worker: int, node: str, send: Send) -> None:
+        self.worker, self.node = worker, node
+        self.name = node
+        self.ready = self.told = self.final = self.lost = False
+        self.users = 0
+        self.totals: dict[str, Any] | None = None
+        """What it said at its end."""
+
+        def ask(asked_s: float) -> None:
+            send(messages.CLOCK, {"asked": asked_s}, node)
+
+        self.clock, self.clock_after = ClockCheck(ask), ClockCheck(ask)
+        """Looks at its clock, before the load and after it."""
+        self.received = -1
+        """Number of the last snapshot before which none is missing."""
+        self.ahead: dict[int, dict[str, Any]] = {}
+        """Snapshots that came before an earlier one."""
+
+    @property
+    def ahead_s(self) -> float:
+        """How far its clock is ahead of the master's. Asked only after the first look at it."""
+        assert self.clock.best is not None, "its clock was not looked at"
+        return self.clock.best.offset_s
+
+
+def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:
+    """Node ids in the order in which Locust hands out users, so that a shard is as large as its worker's share of users."""
+    if isinstance(runner, LocalRunner):
+        return ["local"]
+    dispatcher = runner._users_dispatcher
+    assert dispatcher is not None, "called before the test started"
+    return [node.id for node in dispatcher._worker_nodes]
