@@ -23,7 +23,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-db lock clean
+.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -85,6 +85,9 @@ bench-metrics: setup-dev ## what sending metrics to InfluxDB takes of the genera
 bench-probes: setup ## what all of phase5's probes take of the stack's throughput, 5 minutes
 	@sh scripts/install_packages.sh nginx:nginx-light
 	@.venv/bin/python -m benchmarks.probes
+
+bench-ledger: setup ## memory and time of a million accepted tasks, from the workers' files to the books, 3 minutes
+	@$(RUN) servers -- .venv/bin/python -m benchmarks.ledger
 
 bench-db: setup ## every query of the API on a million tasks: its plan, its time
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m benchmarks.database

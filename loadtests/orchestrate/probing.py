@@ -53,7 +53,7 @@ def add_sampler(made: Probing, scenario: Scenario, stack: Stack, folder: RunFold
         return
     people = people_of(scenario, stack, sampling.AT_ONCE)
     final = {*tasks.completed, *tasks.failed}
-    made.probes["tasks"] = sampling.TaskSampler(folder, people, tasks.api, final, tasks.sample)
+    made.probes["sampled tasks"] = sampling.TaskSampler(folder, people, tasks.api, final, tasks.sample)
 
 
 def check_services(scenario: Scenario, definition: Definition) -> None:
