@@ -136,6 +136,7 @@ def _trend() -> list[Json]:
         "loadtest_objective",
         SCENARIO,
         "\"kind\" = 'objective'",
+        '"limit" > 0',  # of a limit of nothing there is no share
         TIME,
         by="objective scenario",
     )

@@ -122,8 +122,13 @@ def _groups(text: str) -> tuple[list[str], int | None]:
 
 
 def _condition(text: str) -> str:
-    text = re.sub(r'("\w+") =~ /((?:\\/|[^/])*)/', lambda found: f"{found[1]} REGEXP {_literal(found[2])}", text)
+    text = re.sub(r'("\w+") ([=!])~ /((?:\\/|[^/])*)/', _match, text)
     return re.sub(r"(\d+)ms\b", lambda found: str(int(found[1]) * 10**6), text)
+
+
+def _match(found: "re.Match[str]") -> str:
+    column, sign, pattern = found.groups()
+    return f"{column} {'NOT ' if sign == '!' else ''}REGEXP {_literal(pattern)}"
 
 
 def _literal(pattern: str) -> str:

@@ -41,9 +41,7 @@ def _assert_probed(folder: Path) -> None:
     """Every metric of the probes that phase5 asks for is in the record, and no probe failed while the load ran."""
     records = [json.loads(line) for line in (folder / "probes.jsonl").read_text().splitlines()]
     delivered = {metric for record in records for metric, _, _ in record["samples"]}
-    expected = {
-        metric.name for probe in (catalog.POSTGRES, catalog.REDIS, catalog.CELERY, catalog.PROCESSES) for metric in probe
-    }
+    expected = {metric.name for probe in catalog.ALL for metric in probe}
     assert delivered == expected | {"db_connections", "tasks_in_progress", "list_requests", "list_reads"}
     assert {name for record in records for name in record.get("counters", ())} == {"list_requests", "list_reads"}
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
