@@ -84,7 +84,7 @@ class TaskSampler:
         room = KEPT_ROUNDS * self._most - len(self._watched)
         for line in self._chance.sample(lines, max(0, min(self._most, room, len(lines)))):
             record = json.loads(line)
-            self._watched.append(Watched(record["id"], record["user"], record["due_s"], record["accepted_s"]))
+            self._watched.append(Watched(str(record["id"]), record["user"], record["due_s"], record["accepted_s"]))
 
     def _look(self, task: Watched) -> Look:
         path = (self._api.item or "").format(id=quote(task.task_id, safe=""))
