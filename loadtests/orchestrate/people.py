@@ -15,7 +15,7 @@ from loadtests.traffic import tokens
 from loadtests.traffic.prepared import JSON_HEADERS
 
 TIMEOUT_S = 10.0
-UNAUTHORIZED = 401
+BAD_REQUEST, UNAUTHORIZED = 400, 401
 RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False)
 """A connection may have been closed while nobody used it."""
 DATE_DOUBT_S = 0.5
@@ -27,7 +27,7 @@ class UnansweredError(Exception):
 
 
 class Answer(NamedTuple):
-    """The parsed body, and what the target's clock said."""
+    """The parsed body (None from status 400 on), and what the target's clock said."""
 
     status: int
     data: Any
@@ -55,6 +55,8 @@ class People:
         if reply.status == UNAUTHORIZED:
             self._tokens.pop(user, None)  # the next time with another one: the target may have been started anew
             raise UnansweredError(f"GET {path}: status {UNAUTHORIZED}")
+        if reply.status >= BAD_REQUEST:  # what it says besides is not for programs
+            return Answer(reply.status, None, reply.clock)
         try:
             data = json.loads(reply.body)
         except ValueError as error:
