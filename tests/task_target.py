@@ -43,6 +43,8 @@ class TaskTarget:
     clock_off_s: float | None = 0.0
     """How far its clock is ahead; None: it says no date."""
     token_life_s: float = 1800.0
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer."""
     page: Callable[[int, int], Reply] | None = None
     """Answers for a page of a user's tasks, in place of the page itself."""
     item: Callable[[int, str], Reply] | None = None
@@ -76,6 +78,7 @@ class TaskTarget:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     target: TaskTarget
 
     def do_GET(self) -> None:
@@ -111,7 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         if self.target.clock_off_s is not None:
             self.send_header("Date", formatdate(self.target.now(), usegmt=True))
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {**self.target.headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 

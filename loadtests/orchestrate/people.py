@@ -16,7 +16,7 @@ from loadtests.traffic.prepared import JSON_HEADERS
 
 TIMEOUT_S = 10.0
 BAD_REQUEST, UNAUTHORIZED = 400, 401
-RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False)
+RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False, respect_retry_after_header=False)
 """A connection may have been closed while nobody used it."""
 DATE_DOUBT_S = 0.5
 """A Date header is cut to whole seconds: half a second later is the best guess, and half a second the doubt."""

@@ -179,6 +179,17 @@ def test_target_without_a_date_is_taken_to_be_right(folder: RunFolder, target: T
     assert records(folder)["mine"]["ended"] == target.tasks[1][0]["completed_at"]
 
 
+@pytest.fixture
+def _far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows another zone's time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_east")
 def test_moments_may_be_written_in_several_ways(folder: RunFolder, target: TaskTarget) -> None:
     """ISO 8601 with a zone, in UTC without one; whole seconds; none at all."""
     moment = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -242,6 +253,17 @@ def test_page_that_is_none_is_trouble_in_one_line(folder: RunFolder, target: Tas
     assert "\n" not in event["trouble"]
     assert event["extra"] is None
     assert set(outcomes(folder).values()) == {"unfinished"}
+
+
+@pytest.mark.parametrize("status", [301, 307, 429, 503])
+def test_target_that_sends_elsewhere_or_away_is_asked_no_more(folder: RunFolder, target: TaskTarget, status: int) -> None:
+    """Neither redirections are followed nor waits granted: the status is the trouble."""
+    target.headers = {"Retry-After": "1000", "Location": "/tasks?page=7"}
+    target.page = always(status, {})
+    accept(folder, a=1)
+    event = follow(folder, target, deadline="10ms")
+    assert event["trouble"] == f"GET /tasks?page=1: status {status}"
+    assert {path for _, path in target.asked} == {"/tasks?page=1"}
 
 
 def test_target_that_is_away_at_the_end_is_trouble(folder: RunFolder, target: TaskTarget) -> None:

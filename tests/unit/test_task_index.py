@@ -150,6 +150,17 @@ def test_disk_that_refuses_is_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_index_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its folder nor its tables: the line says where, and nothing is left."""
+    with pytest.raises(RunError, match="nowhere: cannot be written"):
+        TaskIndex(tmp_path / "nowhere")
+    monkeypatch.setattr(store, "_TABLES", f"PRAGMA max_page_count = 1; {store._TABLES}")
+    index = TaskIndex(tmp_path)
+    with pytest.raises(RunError, match=r"index\.sqlite: the index of accepted tasks cannot be kept"):
+        index.__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
 def _overfill(place: Path) -> None:
     with TaskIndex(place) as index:
         index._connection.execute("PRAGMA max_page_count = 8")
