@@ -81,6 +81,13 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     target: TaskTarget
 
+    def handle(self) -> None:
+        """Serve; a client that hangs up is no fault of the server's."""
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True
+
     def do_GET(self) -> None:
         """/tasks?page=N and /tasks/ID, for who has a token."""
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def follow(
     pause: Callable[[float], None] = lambda _: time.sleep(0.02),
     hurry: Callable[[], bool] = lambda: False,
     deadline: str = "100ms",
-    started_ago_s: float = 10.0,
+    started_ago_s: float = 30.0,
     **api: str,
 ) -> dict[str, Any]:
     """The event that tells how it went; the load began so long ago."""
@@ -271,14 +272,33 @@ def test_target_that_is_away_at_the_end_is_trouble(folder: RunFolder, target: Ta
     target.add(1, "done")
     target.add(1, "waits", "processing")
     accept(folder, done=1, waits=1, late=1)
+    rounds: list[float] = []
 
-    def pause(_: float) -> None:
+    def pause(seconds: float) -> None:
+        rounds.append(seconds)
         target.page = always(502, {})
 
-    event = follow(folder, target, pause=pause)
+    event = follow(folder, target, pause=pause, hurry=lambda: len(rounds) == 2, deadline="1h")
     assert event["trouble"] == "GET /tasks?page=1: status 502"
     assert outcomes(folder) == {"done": "completed", "waits": "unfinished", "late": "unfinished"}
     assert (event["known"], event["extra"]) == (2, None)
+
+
+def test_target_that_hangs_is_trouble(folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for without end."""
+    monkeypatch.setattr("loadtests.orchestrate.people.TIMEOUT_S", 0.2)
+    thawed = Event()
+
+    def page(user: int, page: int) -> Reply:
+        thawed.wait(30)
+        return target.paged(user, page)
+
+    target.page = page
+    accept(folder, mine=1)
+    event = follow(folder, target)
+    thawed.set()
+    assert "timed out" in event["trouble"]
+    assert outcomes(folder) == {"mine": "unfinished"}
 
 
 def test_nobody_listens(folder: RunFolder, target: TaskTarget) -> None:
@@ -296,12 +316,13 @@ def test_target_that_was_away_for_a_while_is_no_trouble(folder: RunFolder, targe
     target.add(1, "mine")
     accept(folder, mine=1, lost=1)
     target.page = always(500, {})
+    rounds: list[float] = []
 
-    def pause(_: float) -> None:
+    def pause(seconds: float) -> None:
+        rounds.append(seconds)
         target.page = None
-        time.sleep(0.2)
 
-    event = follow(folder, target, pause=pause)
+    event = follow(folder, target, pause=pause, hurry=lambda: len(rounds) == 2, deadline="1h")
     assert event["trouble"] is None
     assert outcomes(folder) == {"mine": "completed", "lost": "lost"}
 
