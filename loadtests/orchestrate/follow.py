@@ -1,9 +1,10 @@
 """Follows accepted tasks to their end, or to the deadline, and writes what became of each."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import read_accepted
@@ -47,6 +48,14 @@ class Way(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+
+
+def finite(moment: Any) -> float:
+    """A target's moment as a number. Raises TypeError, ValueError or OverflowError for what is none."""
+    number = float(moment)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no moment")
+    return number
 
 
 def follow_tasks(
@@ -100,13 +109,19 @@ class _Following:
         self.clock: TargetClock | None = None
 
     def follow(self, pause: Callable[[float], None]) -> str | None:
-        """The trouble of the last round, if it had any."""
+        """The trouble of the last round, if it had any; with every task at its end there is none."""
         while self._index.open:
             trouble = self._round()
-            if not self._index.open or self._hurry() or time.monotonic() >= self._deadline:
+            if self._index.open and self._is_over(pause):
                 return trouble
-            pause(PAUSE_S)
         return None
+
+    def _is_over(self, pause: Callable[[float], None]) -> bool:
+        """Now, or after a pause; at the deadline there is a last round, and none for who is in a hurry."""
+        if self._hurry() or time.monotonic() >= self._deadline:
+            return True
+        pause(PAUSE_S)
+        return self._hurry()
 
     def _round(self) -> str | None:
         try:

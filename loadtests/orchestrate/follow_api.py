@@ -1,13 +1,13 @@
 """Follows accepted tasks through the target's API: each user pages through their own, as a person would."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple
 
-from loadtests.orchestrate.follow import AwayError, Others
+from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.scenario.system import TasksApi
 from loadtests.store.tasks import State, TargetClock, TaskIndex
@@ -15,6 +15,8 @@ from loadtests.store.tasks import State, TargetClock, TaskIndex
 AT_ONCE = 8
 """Users whose pages are asked for at the same time."""
 USERS_IN_A_BATCH = 200
+MOST_TROUBLES = AT_ONCE
+"""So many users without an answer end a round: then it is not their trouble alone."""
 
 
 class Seen(NamedTuple):
@@ -22,6 +24,13 @@ class Seen(NamedTuple):
 
     state: State
     created: float | None
+
+
+class Pages(NamedTuple):
+    """What a user was shown of their tasks, and why no more, if it was not all."""
+
+    states: list[State]
+    troubles: list[str]
 
 
 class ApiWay:
@@ -32,51 +41,73 @@ class ApiWay:
     def __init__(self, people: People, api: TasksApi, start: float) -> None:
         self._people, self._api, self._start = people, api, start
         self._clock = TargetClock()
+        self._looks = 0
+        self._tells_making = False
+        """Whether some task said when it was made."""
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="follow")
-        self.tells_begin = api.started is not None
+        self.tells_begin = bool(api.started)
 
     def clock(self, index: TaskIndex) -> TargetClock:
         """The Date header of an answer; without one the target's clock is taken to be right."""
-        user, _ = next(index.open_by_user())
+        users = [user for user, _ in islice(index.open_by_user(), AT_ONCE)]
+        user = users[self._looks % len(users)]  # if one has no answer, the next look is another's
+        self._looks += 1
         with _away():
             self._clock = self._people.get(user, self._api.page.format(page=1)).clock or TargetClock()
         return self._clock
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
-        """Each user's pages, until all their tasks without an end have been seen."""
-        users = index.open_by_user()
+        """Each user's pages, until all their tasks without an end have been seen. One user's trouble comes after the others."""
+        users, troubles = index.open_by_user(), list[str]()
         while batch := list(islice(users, USERS_IN_A_BATCH)):
-            asked = [self._threads.submit(self._pages, user, ids) for user, ids in batch]
+            asked = [self._threads.submit(self._pages, user, ids, check) for user, ids in batch if ids]
             try:
-                for pages in asked:
-                    with _away():
-                        states = pages.result()
-                    yield states
+                for one in asked:
+                    pages = one.result()
+                    yield pages.states
+                    troubles += pages.troubles
+                    _give_up(troubles, at_least=MOST_TROUBLES)
             finally:
                 _cancel(asked)
-            check()
+        _give_up(troubles, at_least=1)
 
     def others(self, index: TaskIndex) -> Others:
-        """Those that were seen in the pages."""
-        return Others(None, None if self._api.created is None else index.extra)
+        """Those that were seen in the pages, where these say when a task was made."""
+        if not self._api.created:
+            return Others(None, None)
+        if index.known and not self._tells_making:
+            raise AwayError(f"no task says when it was made (tasks.api.created is {self._api.created!r})")
+        return Others(None, index.extra)
 
     def close(self) -> None:
         """End the threads and close the connections."""
         self._threads.shutdown(cancel_futures=True)
         self._people.close()
 
-    def _pages(self, user: int, ids: set[str]) -> list[State]:
+    def _pages(self, user: int, ids: set[str], check: Callable[[], None]) -> Pages:
         found: list[State] = []
-        missing, page = set(ids), 1
-        while missing:
-            path = self._api.page.format(page=page)
-            items = list(read_page(self._people.get(user, path).data, self._api, path))
-            if not items:
-                break
-            found += [seen.state for seen in items if seen.state.task_id in ids or self._is_of_this_load(seen)]
-            missing.difference_update(seen.state.task_id for seen in items)
-            page += 1
-        return found
+        missing, before = set(ids), set[str]()
+        try:
+            for page in count(1):
+                check()
+                items = self._page(user, page, before)
+                found += [seen.state for seen in items if seen.state.task_id in ids or self._is_of_this_load(seen)]
+                before = {seen.state.task_id for seen in items}
+                missing -= before
+                if not missing or not items:
+                    break
+        except UnansweredError as error:
+            return Pages(found, [str(error)])
+        return Pages(found, [])
+
+    def _page(self, user: int, page: int, before: Collection[str]) -> list[Seen]:
+        """A page of a user's tasks. Raises UnansweredError, also when it shows the tasks of the page `before` and no others."""
+        path = self._api.page.format(page=page)
+        items = list(read_page(self._people.get(user, path).data, self._api, path))
+        if items and all(seen.state.task_id in before for seen in items):
+            raise UnansweredError(f"GET {path}: shows the tasks of the page before")  # so nobody knows what is behind it
+        self._tells_making = self._tells_making or any(seen.created is not None for seen in items)
+        return items
 
     def _is_of_this_load(self, seen: Seen) -> bool:
         """Surely made since the start, whatever the clocks say."""
@@ -91,6 +122,11 @@ def _away() -> Iterator[None]:
         raise AwayError(str(error)) from error
 
 
+def _give_up(troubles: Sequence[str], at_least: int) -> None:
+    if len(troubles) >= at_least:
+        raise AwayError(troubles[0])
+
+
 def read_page(data: Any, api: TasksApi, path: str) -> Iterator[Seen]:
     """The tasks of a page. Raises UnansweredError for one that is not as the scenario says."""
     items = data.get(api.items) if isinstance(data, dict) else None
@@ -102,21 +138,29 @@ def read_page(data: Any, api: TasksApi, path: str) -> Iterator[Seen]:
 def read_item(item: Any, api: TasksApi, path: str) -> Seen:
     """One task. Raises UnansweredError likewise."""
     try:
-        state = State(str(item[api.id]), str(item[api.status]), _moment(item, api.started), _moment(item, api.ended))
+        state = State(_text(item[api.id]), _text(item[api.status]), _moment(item, api.started), _moment(item, api.ended))
         return Seen(state, _moment(item, api.created))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnansweredError(f"GET {path}: a task is not as [tasks.api] says: {type(error).__name__}: {error}") from error
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    text.encode()  # raises ValueError for half a character, which JSON allows and no file takes
+    return text
 
 
 def _moment(item: Mapping[str, Any], key: str | None) -> float | None:
     """Seconds of the Unix epoch, from such a number or from ISO 8601; a moment without a zone is UTC."""
-    value = None if key is None else item.get(key)
-    if value is None or isinstance(value, int | float):
-        return value
+    value = item.get(key) if key else None
+    if value is None:
+        return None
+    if isinstance(value, int | float):
+        return finite(value)
     moment = datetime.fromisoformat(value)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _cancel(asked: Sequence["Future[list[State]]"]) -> None:
+def _cancel(asked: Sequence["Future[Pages]"]) -> None:
     for one in asked:
         one.cancel()

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from loadtests.orchestrate.follow import AwayError, Others
+from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.scenario.system import Tasks
 from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
 
@@ -48,23 +48,23 @@ class SqlWay:
                 if columns not in (COLUMNS, COLUMNS + 1):
                     raise AwayError(f"tasks.query gives {columns} columns; it needs (id, status, end) and perhaps the begin")
                 self.tells_begin = columns > COLUMNS
-                yield [_state(row) for row in cursor.fetchall()]
+                yield [_state(row) for row in cursor]
 
     def others(self, index: TaskIndex) -> Others:
         """Rows are counted; only when they are more than the accepted tasks are their ids asked for."""
         if self._tasks.rows is None:
             return Others(None, None)
         with self._connected() as connection:
-            ((rows,),) = connection.execute(self._tasks.rows.encode()).fetchall()
+            rows = _number(connection.execute(self._tasks.rows.encode()).fetchall())
             if not self._own:
-                return Others(int(rows), None)
+                return Others(rows, None)
             if rows > index.known and self._tasks.ids is not None:
                 connection.autocommit = False  # a cursor that the server keeps lives in a transaction
                 with connection.cursor(name="ids") as cursor:
                     cursor.itersize = BATCH
-                    index.note_extra(row[0] for row in cursor.execute(self._tasks.ids.encode()))
-                return Others(int(rows), index.extra)
-        return Others(int(rows), max(0, int(rows) - index.known))
+                    index.note_extra(str(row[0]) for row in cursor.execute(self._tasks.ids.encode()))
+                return Others(rows, index.extra)
+        return Others(rows, max(0, rows - index.known))
 
     def close(self) -> None:
         """Nothing is held between rounds."""
@@ -80,7 +80,19 @@ class SqlWay:
 
 
 def _state(row: tuple[Any, ...]) -> State:
-    """A row of the query; its fourth column may be left out."""
+    """A row of the query; its fourth column may be left out. Raises AwayError when it is not as it should be."""
     task, status, ended, *begin = row
-    started = begin[0] if begin else None
-    return State(str(task), status, None if started is None else float(started), None if ended is None else float(ended))
+    try:
+        moments = [None if moment is None else finite(moment) for moment in (*begin, ended)]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AwayError(f"tasks.query: end and begin are not seconds of the Unix epoch: {error}") from error
+    return State(str(task), str(status), moments[0] if begin else None, moments[-1])
+
+
+def _number(found: Sequence[tuple[Any, ...]]) -> int:
+    """What `tasks.rows` selects. Raises AwayError when it is not one number."""
+    try:
+        ((number,),) = found
+        return int(number)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AwayError("tasks.rows does not select one number") from error

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from loadtests.traffic import tokens
 from loadtests.traffic.prepared import JSON_HEADERS
 
 TIMEOUT_S = 10.0
-RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False)
+BAD_REQUEST, UNAUTHORIZED = 400, 401
+RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False, respect_retry_after_header=False)
 """A connection may have been closed while nobody used it."""
 DATE_DOUBT_S = 0.5
 """A Date header is cut to whole seconds: half a second later is the best guess, and half a second the doubt."""
@@ -25,7 +27,7 @@ class UnansweredError(Exception):
 
 
 class Answer(NamedTuple):
-    """The parsed body, and what the target's clock said."""
+    """The parsed body (None from status 400 on), and what the target's clock said."""
 
     status: int
     data: Any
@@ -49,7 +51,12 @@ class People:
 
     def get(self, user: int, path: str, expect: tuple[int, ...] = (200,)) -> Answer:
         """What the user is shown. Raises UnansweredError when the status is none of `expect` or nothing comes back."""
-        reply = self._ask("GET", path, self._authorization(user), None, expect)
+        reply = self._ask("GET", path, self._authorization(user), None, (*expect, UNAUTHORIZED))
+        if reply.status == UNAUTHORIZED:
+            self._tokens.pop(user, None)  # the next time with another one: the target may have been started anew
+            raise UnansweredError(f"GET {path}: status {UNAUTHORIZED}")
+        if reply.status >= BAD_REQUEST:  # what it says besides is not for programs
+            return Answer(reply.status, None, reply.clock)
         try:
             data = json.loads(reply.body)
         except ValueError as error:
@@ -74,11 +81,14 @@ class People:
             return tokens.mint(self._secret, tokens.user_id(auth.subject or "", user), time.time(), auth.ttl)
         path = auth.login or ""
         body = tokens.guest_body(f"loadtest-{user}", f"User {user}")
+        asked = time.time()
         reply = self._ask("POST", path, JSON_HEADERS, body, (200, 201))
         try:
-            return tokens.from_login(reply.body)
+            token = tokens.from_login(reply.body)
         except ValueError as error:
             raise UnansweredError(f"POST {path}: {error}") from error
+        # How long it lives is sure; when it ends, the target says by its own clock.
+        return token if token.issued_at is None else replace(token, expires_at=asked + token.expires_at - token.issued_at)
 
     def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...]) -> _Reply:
         asked = time.time()

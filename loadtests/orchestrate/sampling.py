@@ -53,7 +53,10 @@ class TaskSampler:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sample")
 
     def read(self) -> Iterator[Fact]:
-        """Largest processing time of those that were seen to have ended; age of the oldest without an end; number of these."""
+        """Largest processing time, of those without an end until now; age of the oldest of these; their number.
+
+        A round without tasks has none that took long; of one without answers nothing is known.
+        """
         self._start = self._start or start_of(self._folder)
         if self._start is None:
             return
@@ -61,10 +64,10 @@ class TaskSampler:
         asked = [self._watched.popleft() for _ in range(min(self._most, len(self._watched)))]
         looks = list(self._threads.map(self._look, asked))
         self._watched.extend(look.task for look in looks if look.ended is None)
-        ended = [look.ended - self._start - look.task.due_s for look in looks if look.ended is not None]
-        if ended:
-            yield Sample("tasks_sampled_processing", None, max(ended))
         now_s = time.time() - self._start
+        taken = [_end_s(look, self._start, now_s) - look.task.due_s for look in looks if look.trouble is None]
+        if taken or not looks:
+            yield Sample("tasks_sampled_processing", None, max(taken, default=0.0))
         yield Sample("tasks_sampled_oldest", None, max((now_s - task.accepted_s for task in self._watched), default=0.0))
         yield Sample("tasks_sampled_unfinished", None, float(len(self._watched)))
         troubles = [look.trouble for look in looks if look.trouble is not None]
@@ -84,7 +87,7 @@ class TaskSampler:
         room = KEPT_ROUNDS * self._most - len(self._watched)
         for line in self._chance.sample(lines, max(0, min(self._most, room, len(lines)))):
             record = json.loads(line)
-            self._watched.append(Watched(record["id"], record["user"], record["due_s"], record["accepted_s"]))
+            self._watched.append(Watched(str(record["id"]), record["user"], record["due_s"], record["accepted_s"]))
 
     def _look(self, task: Watched) -> Look:
         path = (self._api.item or "").format(id=quote(task.task_id, safe=""))
@@ -99,3 +102,7 @@ class TaskSampler:
             return Look(task, None)
         ended = state.ended if answer.clock is None else answer.clock.ours(state.ended)
         return Look(task, time.time() if ended is None else ended)
+
+
+def _end_s(look: Look, start: float, now_s: float) -> float:
+    return now_s if look.ended is None else look.ended - start

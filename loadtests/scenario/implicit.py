@@ -35,4 +35,4 @@ def _knows_foreign(scenario: Scenario) -> bool:
         return False
     if scenario.target.host is None and tasks.query is not None:
         return tasks.rows is not None
-    return tasks.query is None and tasks.api is not None and tasks.api.created is not None
+    return tasks.query is None and tasks.api is not None and bool(tasks.api.created)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from loadtests.errors import RunError
+from loadtests.store.records import disk_error
 
 Outcome = Literal["completed", "failed", "unfinished", "lost"]
 
@@ -58,16 +59,25 @@ class TaskIndex:
     """The accepted tasks by id, in a temporary file beside `place`. Raises RunError when the disk refuses."""
 
     def __init__(self, place: Path) -> None:
-        self._folder = TemporaryDirectory(prefix=".tasks-", dir=place)
+        try:
+            self._folder = TemporaryDirectory(prefix=".tasks-", dir=place)
+        except OSError as error:
+            raise disk_error(place, error) from error
         self._path = Path(self._folder.name, "index.sqlite")
         self._connection = sqlite3.connect(self._path)
+
+    def __enter__(self) -> Self:
+        try:
+            self._set_up()
+        except sqlite3.Error as error:
+            self.__exit__(type(error), error, None)  # raises what it is worth
+        return self
+
+    def _set_up(self) -> None:
         # Nothing of it is to survive a crash, so nothing is to be journalled, synchronised or committed.
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", f"cache_size = -{CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_TABLES)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._connection.close()

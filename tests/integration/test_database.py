@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return create_folder(tmp_path, "x")
 
 
-def _insert(dsn: str, rows: list[tuple[str, str, float | None]]) -> None:
+def _insert(dsn: str, rows: list[tuple[str, str | None, float | None]]) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection, connection.cursor() as cursor:
         cursor.execute("TRUNCATE jobs")
         cursor.executemany("INSERT INTO jobs VALUES (%s, %s, %s)", rows)
@@ -140,6 +140,106 @@ def test_a_query_with_too_few_columns_is_said(database: tuple[str, int], folder:
     _follow(folder, dsn, query="SELECT id FROM jobs WHERE id = ANY(%(ids)s)", deadline="100ms")
     (followed,) = read_lines(folder.file("events.jsonl"))
     assert followed["trouble"].startswith("tasks.query gives 1 columns")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT id, status, ended, ended, ended FROM jobs WHERE id = ANY(%(ids)s)", "tasks.query gives 5 columns"),
+        ("SELECT id, status, now() FROM jobs WHERE id = ANY(%(ids)s)", "tasks.query: end and begin are not seconds"),
+        ("SELECT id, status, 1, 'noon' FROM jobs WHERE id = ANY(%(ids)s)", "tasks.query: end and begin are not seconds"),
+        ("SELECT id, status, 'infinity'::float8 FROM jobs WHERE id = ANY(%(ids)s)", "tasks.query: end and begin are not"),
+        ("SELECT id, state, ended FROM jobs WHERE id = ANY(%(ids)s)", 'column "state" does not exist'),
+        ("SELECT id, status, ended FROM jobs WHERE id LIKE '%a' AND id = ANY(%(ids)s)", "only '%s'"),
+        ("SELECT id, status, ended FROM jobs WHERE id::uuid = ANY(%(ids)s::uuid[])", "invalid input syntax for type uuid"),
+        ("CREATE TEMPORARY TABLE a ()", "tasks.query gives 0 columns"),
+    ],
+    ids=["too many columns", "a timestamp", "a text", "no end of time", "no column", "per cent", "no uuid", "no query"],
+)
+def test_wrong_query_is_trouble_in_one_line(database: tuple[str, int], folder: RunFolder, query: str, words: str) -> None:
+    """It says what is wrong; nothing is taken for lost."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, query=query, deadline="10ms")
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert words in followed["trouble"]
+    assert "\n" not in followed["trouble"]
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["unfinished"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("SELECT count(*), 1 FROM jobs", "tasks.rows does not select one number"),
+        ("SELECT id FROM jobs", "tasks.rows does not select one number"),
+        ("SELECT max(ended) FROM jobs WHERE false", "tasks.rows does not select one number"),
+        ("SELECT count(*) FROM nothing", 'relation "nothing" does not exist'),
+    ],
+    ids=["two columns", "rows", "null", "no table"],
+)
+def test_wrong_count_is_told_beside_the_tasks(database: tuple[str, int], folder: RunFolder, rows: str, words: str) -> None:
+    """What became of the accepted tasks is known all the same; who else there is, is not."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0), ("b", "completed", 5.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, rows=rows)
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert words in followed["rows_trouble"]
+    assert (followed["trouble"], followed["rows"], followed["extra"]) == (None, None, None)
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed"]
+
+
+def test_ids_and_statuses_need_not_be_text(database: tuple[str, int], folder: RunFolder) -> None:
+    """A uuid, a number for a status, a status that is null: known all the same, and foreign ones are named."""
+    dsn, _ = database
+    mine, other = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+    _insert(dsn, [(mine, "3", 5.0), (other, "3", 6.0), ("33333333-3333-3333-3333-333333333333", None, None)])
+    _accept(folder, mine, "33333333-3333-3333-3333-333333333333")
+    asked = Tasks.model_validate(
+        {
+            "query": "SELECT id::uuid, status::int, ended FROM jobs WHERE id::uuid = ANY(%(ids)s::uuid[])",
+            "rows": "SELECT count(*) FROM jobs",
+            "ids": "SELECT id::uuid FROM jobs",
+            "completed": ["3"],
+            "deadline": "10ms",
+        }
+    )
+    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep)
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed", "unfinished"]
+    followed, names = read_lines(folder.file("events.jsonl"))
+    assert (followed["known"], followed["extra"], names["foreign"]) == (2, 1, [other])
+
+
+def test_many_tasks_are_asked_for_in_batches(
+    database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More tasks than one statement takes, and more foreign ones: each is counted once."""
+    monkeypatch.setattr("loadtests.orchestrate.follow_sql.BATCH", 7)
+    dsn, _ = database
+    mine = [f"t{number:03}" for number in range(50)]
+    _insert(dsn, [(task, "completed", 5.0) for task in [*mine, *(f"x{number}" for number in range(30))]])
+    _accept(folder, *mine)
+    _follow(folder, dsn, rows="SELECT count(*) FROM jobs", ids="SELECT id FROM jobs")
+    followed, names = read_lines(folder.file("events.jsonl"))
+    assert (followed["known"], followed["rows"], followed["extra"], len(names["foreign"])) == (50, 80, 30, 30)
+    assert [record["id"] for record in read_lines(folder.file("tasks.jsonl"))] == mine
+
+
+def test_hurry_ends_the_following_of_a_database(
+    database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two batches: the first is known, and nothing of the second is taken for lost."""
+    monkeypatch.setattr("loadtests.orchestrate.follow_sql.BATCH", 2)
+    dsn, _ = database
+    _insert(dsn, [(task, "completed", 5.0) for task in ("a", "b", "c")])
+    _accept(folder, "a", "b", "c")
+    asked = Tasks.model_validate({"query": QUERY, "deadline": "1h"})
+    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep, hurry=lambda: True)
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["trouble"].startswith("interrupted")
+    found = [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))]
+    assert found == ["completed", "completed", "unfinished"]
 
 
 def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFolder) -> None:

@@ -46,6 +46,46 @@ reporter._finish(crew)
 print(json.dumps({"taken": taken, "finals": len(finals), "kept": len(reporter._unacknowledged)}))
 """
 
+REFUSED = """
+import json, sys, types
+from pathlib import Path
+from locust.env import Environment
+from loadtests.engine import messages, reporting
+from loadtests.engine.http.origin import Network
+from loadtests.engine.recorder import Recorder
+from loadtests.measure.snapshot import Accepted
+from loadtests.store.accepted import AcceptedWriter
+from loadtests.store.folder import RunFolder
+
+sent = []
+runner = types.SimpleNamespace(register_message=lambda *_: None, send_message=lambda kind, data: sent.append((kind, data)))
+reporter = reporting.Reporter(Environment(), runner)
+crew = types.SimpleNamespace(
+    worker=0, active=1, size=1, stream_digest=7, recorder=Recorder(0), network=Network(),
+    clock=types.SimpleNamespace(now=lambda: 0.0),
+)
+reporter._crew, reporter._accepted = crew, AcceptedWriter(RunFolder(Path(sys.argv[1])), "0")
+for task in "ab":
+    crew.recorder.accepted(Accepted(task, 0, 0.0, 0.0))
+    reporter._snapshot(crew)
+faults = [data["trouble"] for kind, data in sent if kind == messages.FAULT]
+carried = [[task[0] for task in data["accepted"]] for kind, data in sent if kind == messages.SNAPSHOT]
+print(json.dumps({"faults": faults, "carried": carried}))
+"""
+
+
+def test_tasks_that_a_workers_disk_refuses_go_to_the_master(tmp_path: Path) -> None:
+    """None is forgotten: the report carries them, as do all later ones, and the master is told why, once."""
+    (tmp_path / "worker.py").write_text(REFUSED)
+    command = [sys.executable, str(tmp_path / "worker.py"), str(tmp_path / "no such folder")]
+    env = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["carried"] == [["a"], ["b"]]
+    (fault,) = result["faults"]
+    assert "0.jsonl: cannot be written: No such file" in fault
+
 
 def test_reports_heal(tmp_path: Path) -> None:
     """Two of three messages are lost, and the master's answers come while the worker sends: nothing is missing at the end."""

@@ -1,0 +1,464 @@
+"""Accepted tasks followed through the API, against a real server that knows, forgets and misbehaves as told."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from loadtests.measure.snapshot import Accepted
+from loadtests.orchestrate.follow import follow_tasks
+from loadtests.orchestrate.follow_api import AT_ONCE, ApiWay
+from loadtests.orchestrate.people import People
+from loadtests.scenario.schema import Auth
+from loadtests.scenario.system import Tasks
+from loadtests.store.accepted import AcceptedWriter
+from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.records import read_lines
+from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always, running_task_target
+
+PAGE = "/tasks?page={page}"
+LONG_AGO_S = 1000.0
+
+
+@pytest.fixture
+def target() -> Iterator[TaskTarget]:
+    """A target without tasks."""
+    with running_task_target() as target:
+        yield target
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """An empty run."""
+    return create_folder(tmp_path, "x")
+
+
+def accept(folder: RunFolder, **ids: int) -> None:
+    """These tasks were accepted, each from this user."""
+    writer = AcceptedWriter(folder, "0")
+    writer.append([Accepted(task, user, 0.0, 0.0) for task, user in ids.items()])
+    writer.close()
+
+
+def follow(
+    folder: RunFolder,
+    target: TaskTarget,
+    auth: Auth = MINT,
+    pause: Callable[[float], None] = lambda _: time.sleep(0.02),
+    hurry: Callable[[], bool] = lambda: False,
+    deadline: str = "100ms",
+    started_ago_s: float = 30.0,
+    **api: str,
+) -> dict[str, Any]:
+    """The event that tells how it went; the load began so long ago."""
+    tasks = Tasks.model_validate({"api": {"page": PAGE, **api}, "deadline": deadline})
+    assert tasks.api is not None
+    people = People(target.url, auth, SECRET, AT_ONCE)
+    with closing(ApiWay(people, tasks.api, time.time() - started_ago_s)) as way:
+        follow_tasks(folder, tasks, way, pause, hurry)
+    return next(event for event in read_lines(folder.file("events.jsonl")) if event["event"] == "followed")
+
+
+def records(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """What was written of each task."""
+    return {record["id"]: record for record in read_lines(folder.file("tasks.jsonl"))}
+
+
+def outcomes(folder: RunFolder) -> dict[str, str]:
+    """What became of each task."""
+    return {task: record["outcome"] for task, record in records(folder).items()}
+
+
+@pytest.mark.parametrize("auth", [MINT, GUEST], ids=["minted tokens", "guests"])
+def test_every_user_finds_their_own_tasks(folder: RunFolder, target: TaskTarget, auth: Auth) -> None:
+    """Over several pages each; every accepted task gets the outcome that its owner is shown."""
+    ids = {f"task-{number}": number % 9 for number in range(60)}
+    for number, (task, user) in enumerate(ids.items()):
+        target.add(user, task, "failed" if number % 10 == 0 else "completed")
+    accept(folder, **ids)
+    event = follow(folder, target, auth)
+    expected = {task: "failed" if number % 10 == 0 else "completed" for number, task in enumerate(ids)}
+    assert outcomes(folder) == expected
+    assert (event["by"], event["accepted"], event["known"], event["extra"], event["trouble"]) == ("api", 60, 60, 0, None)
+    assert target.logins == (9 if auth is GUEST else 0)
+
+
+def test_task_is_asked_for_until_it_ends(folder: RunFolder, target: TaskTarget) -> None:
+    """Meanwhile only who still waits is asked, and no further than to the last of their tasks."""
+    target.add(1, "done")
+    target.add(2, "old")
+    for task in ("waits", "a", "b"):
+        target.add(2, task, "processing" if task == "waits" else "completed")
+    accept(folder, done=1, waits=2)
+
+    def pause(_: float) -> None:
+        target.asked.clear()
+        target.tasks[2][2]["status"] = "completed"
+
+    event = follow(folder, target, pause=pause, deadline="20s")
+    assert outcomes(folder) == {"done": "completed", "waits": "completed"}
+    assert target.asked == [(2, "/tasks?page=1"), (2, "/tasks?page=2")]
+    assert event["trouble"] is None
+
+
+def test_task_that_the_target_does_not_know_is_lost(folder: RunFolder, target: TaskTarget) -> None:
+    """At the deadline, after every page was seen; what has no end by then is unfinished."""
+    target.add(1, "mine")
+    target.add(1, "stuck", "processing")
+    target.add(2, "lost")  # another user's task of this name is not the one that was accepted
+    accept(folder, mine=1, stuck=1, lost=1)
+    event = follow(folder, target)
+    assert outcomes(folder) == {"mine": "completed", "stuck": "unfinished", "lost": "lost"}
+    assert (event["accepted"], event["known"], event["trouble"]) == (3, 2, None)
+
+
+def test_foreign_tasks_of_this_load_are_extra(folder: RunFolder, target: TaskTarget) -> None:
+    """Those that were made since its start and never accepted; older ones are of other runs."""
+    now = time.time()
+    target.add(1, "before", made=now - 60)
+    target.add(1, "foreign", made=now - 5)
+    target.add(1, "mine", made=now - 4)
+    target.add(1, "lost-to-us", made=now - 3)
+    accept(folder, mine=1, gone=1)
+    event = follow(folder, target)
+    names = [event for event in read_lines(folder.file("events.jsonl")) if event["event"] == "unaccounted_tasks"]
+    assert (event["extra"], names[0]["foreign"]) == (2, ["foreign", "lost-to-us"])
+    assert outcomes(folder) == {"mine": "completed", "gone": "lost"}
+
+
+def test_foreign_tasks_cannot_be_told_by_pages_without_the_making(folder: RunFolder, target: TaskTarget) -> None:
+    """When no task says when it was made, nobody knows: that is said, and is not zero."""
+    target.add(1, "foreign", created_at=None)
+    target.add(1, "mine", created_at=None)
+    accept(folder, mine=1)
+    event = follow(folder, target)
+    assert event["extra"] is None
+    assert event["rows_trouble"] == "no task says when it was made (tasks.api.created is 'created_at')"
+
+
+def test_scenario_may_say_that_the_making_is_not_told(folder: RunFolder, target: TaskTarget) -> None:
+    """An empty key: foreign tasks are nobody's concern, and that is no trouble."""
+    target.add(1, "mine")
+    accept(folder, mine=1)
+    event = follow(folder, target, created="", started="")
+    assert (event["extra"], event["rows_trouble"], event["tells_begin"]) == (None, None, False)
+    assert records(folder)["mine"]["started"] is None
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["an hour ahead", "an hour behind"])
+@pytest.mark.parametrize("auth", [MINT, GUEST], ids=["minted tokens", "guests"])
+def test_targets_clock_may_be_off(folder: RunFolder, target: TaskTarget, ahead_s: float, auth: Auth) -> None:
+    """Its moments are brought to this machine's clock, and what was made before the load is still of others."""
+    target.clock_off_s, target.token_life_s = ahead_s, 7200
+    now = time.time()
+    target.add(1, "older", made=target.now() - 60)
+    target.add(1, "foreign", made=target.now() - 5)
+    target.add(1, "mine", made=target.now() - 5)
+    accept(folder, mine=1)
+    event = follow(folder, target, Auth.model_validate({**auth.model_dump(), "ttl": "2h"}))
+    assert abs(event["clock_offset_s"] - ahead_s) < 30
+    record = records(folder)["mine"]
+    assert record["started"] == pytest.approx(now - 4, abs=30)
+    assert record["ended"] - record["started"] == pytest.approx(1, abs=1e-3)
+    assert event["extra"] == 1
+    assert target.logins <= 1
+
+
+def test_target_without_a_date_is_taken_to_be_right(folder: RunFolder, target: TaskTarget) -> None:
+    """Its moments stay as they are."""
+    target.clock_off_s = None
+    target.add(1, "mine", made=time.time() - 5)
+    accept(folder, mine=1)
+    event = follow(folder, target)
+    assert (event["clock_offset_s"], event["trouble"]) == (0, None)
+    assert records(folder)["mine"]["ended"] == target.tasks[1][0]["completed_at"]
+
+
+@pytest.fixture
+def _far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows another zone's time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_east")
+def test_moments_may_be_written_in_several_ways(folder: RunFolder, target: TaskTarget) -> None:
+    """ISO 8601 with a zone, in UTC without one; whole seconds; none at all."""
+    moment = datetime(2026, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    ways: dict[str, Any] = {
+        "zulu": "2026-05-01T12:00:00.250Z",
+        "zone": "2026-05-01T14:00:00.250+02:00",
+        "naive": "2026-05-01T12:00:00.250",
+        "number": moment.timestamp(),
+        "none": None,
+    }
+    for task, ended in ways.items():
+        target.add(1, task, completed_at=ended)
+    target.clock_off_s = None
+    accept(folder, **dict.fromkeys(ways, 1))
+    follow(folder, target)
+    ended = {task: record["ended"] for task, record in records(folder).items()}
+    assert ended == {**dict.fromkeys(ways, moment.timestamp()), "none": None}
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((500, {}), "GET /tasks?page=1: status 500"),
+        ((503, b""), "GET /tasks?page=1: status 503"),
+        ((200, b"<html>"), "GET /tasks?page=1: no JSON"),
+        ((200, b"\xff"), "GET /tasks?page=1: no JSON"),
+        ((200, ["a"]), "GET /tasks?page=1: the answer has no list 'tasks'"),
+        ((200, {"items": []}), "GET /tasks?page=1: the answer has no list 'tasks'"),
+        ((200, {"tasks": {"id": "a"}}), "GET /tasks?page=1: the answer has no list 'tasks'"),
+        ((200, {"tasks": ["a"]}), "GET /tasks?page=1: a task is not as [tasks.api] says: TypeError"),
+        ((200, {"tasks": [{"id": "a"}]}), "GET /tasks?page=1: a task is not as [tasks.api] says: KeyError: 'status'"),
+        ((200, {"tasks": [{"id": "a", "status": "s", "completed_at": "noon"}]}), "GET /tasks?page=1: a task is not as"),
+        ((200, {"tasks": [{"id": "a", "status": "s", "completed_at": {}}]}), "GET /tasks?page=1: a task is not as"),
+        ((200, b'{"tasks": [{"id": "a", "status": "completed", "completed_at": NaN}]}'), "GET /tasks?page=1: a task is not"),
+        ((200, b'{"tasks": [{"id": "a", "status": "completed", "completed_at": 1e999}]}'), "GET /tasks?page=1: a task is"),
+        ((200, b'{"tasks": [{"id": "\\ud800", "status": "s"}]}'), "GET /tasks?page=1: a task is not as"),
+    ],
+    ids=[
+        "500",
+        "503",
+        "no JSON",
+        "no text",
+        "a bare list",
+        "another key",
+        "no list",
+        "bare ids",
+        "no status",
+        "no moment",
+        "an object",
+        "NaN",
+        "infinite",
+        "no character",
+    ],
+)
+def test_page_that_is_none_is_trouble_in_one_line(folder: RunFolder, target: TaskTarget, reply: Reply, words: str) -> None:
+    """What it should have told is unknown at the end, and nothing is taken for lost."""
+    target.page = always(*reply)
+    accept(folder, a=1, b=2)
+    event = follow(folder, target)
+    assert event["trouble"].startswith(words)
+    assert "\n" not in event["trouble"]
+    assert event["extra"] is None
+    assert set(outcomes(folder).values()) == {"unfinished"}
+
+
+@pytest.mark.parametrize("status", [301, 307, 429, 503])
+def test_target_that_sends_elsewhere_or_away_is_asked_no_more(folder: RunFolder, target: TaskTarget, status: int) -> None:
+    """Neither redirections are followed nor waits granted: the status is the trouble."""
+    target.headers = {"Retry-After": "1000", "Location": "/tasks?page=7"}
+    target.page = always(status, {})
+    accept(folder, a=1)
+    event = follow(folder, target, deadline="10ms")
+    assert event["trouble"] == f"GET /tasks?page=1: status {status}"
+    assert {path for _, path in target.asked} == {"/tasks?page=1"}
+
+
+def test_target_that_is_away_at_the_end_is_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """What was known before stays known; the rest is unknown, never lost."""
+    target.add(1, "done")
+    target.add(1, "waits", "processing")
+    accept(folder, done=1, waits=1, late=1)
+    rounds: list[float] = []
+
+    def pause(seconds: float) -> None:
+        rounds.append(seconds)
+        target.page = always(502, {})
+
+    event = follow(folder, target, pause=pause, hurry=lambda: len(rounds) == 2, deadline="1h")
+    assert event["trouble"] == "GET /tasks?page=1: status 502"
+    assert outcomes(folder) == {"done": "completed", "waits": "unfinished", "late": "unfinished"}
+    assert (event["known"], event["extra"]) == (2, None)
+
+
+def test_target_that_hangs_is_trouble(folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for without end."""
+    monkeypatch.setattr("loadtests.orchestrate.people.TIMEOUT_S", 0.2)
+    thawed = Event()
+
+    def page(user: int, page: int) -> Reply:
+        thawed.wait(30)
+        return target.paged(user, page)
+
+    target.page = page
+    accept(folder, mine=1)
+    event = follow(folder, target)
+    thawed.set()
+    assert "timed out" in event["trouble"]
+    assert outcomes(folder) == {"mine": "unfinished"}
+
+
+def test_nobody_listens(folder: RunFolder, target: TaskTarget) -> None:
+    """A refused connection is trouble, in one line."""
+    target.url = "http://127.0.0.1:9"
+    accept(folder, a=1)
+    event = follow(folder, target)
+    assert "refused" in event["trouble"]
+    assert "\n" not in event["trouble"]
+    assert outcomes(folder) == {"a": "unfinished"}
+
+
+def test_target_that_was_away_for_a_while_is_no_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """It is asked again until the deadline; the last round counts."""
+    target.add(1, "mine")
+    accept(folder, mine=1, lost=1)
+    target.page = always(500, {})
+    rounds: list[float] = []
+
+    def pause(seconds: float) -> None:
+        rounds.append(seconds)
+        target.page = None
+
+    event = follow(folder, target, pause=pause, hurry=lambda: len(rounds) == 2, deadline="1h")
+    assert event["trouble"] is None
+    assert outcomes(folder) == {"mine": "completed", "lost": "lost"}
+
+
+@pytest.mark.parametrize("unlucky", [0, 3])
+def test_one_users_trouble_is_not_the_others(folder: RunFolder, target: TaskTarget, unlucky: int) -> None:
+    """A user whose pages fail is told of, and what the others are shown is known all the same."""
+    for user in range(40):
+        target.add(user, f"task-{user}")
+    accept(folder, **{f"task-{user}": user for user in range(40)})
+    target.page = lambda user, page: (500, {}) if user == unlucky else target.paged(user, page)
+    rounds: list[float] = []
+    event = follow(folder, target, pause=rounds.append, hurry=lambda: len(rounds) == 2, deadline="1h")
+    assert event["trouble"] == "GET /tasks?page=1: status 500"
+    assert outcomes(folder) == {f"task-{user}": "unfinished" if user == unlucky else "completed" for user in range(40)}
+
+
+def test_everybodys_trouble_ends_the_round(folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A target without answers is not asked in the name of each of its users."""
+    monkeypatch.setattr("loadtests.orchestrate.follow_api.USERS_IN_A_BATCH", 10)
+    accept(folder, **{f"task-{user}": user for user in range(50)})
+    rounds: list[float] = []
+
+    def page(user: int, page: int) -> Reply:
+        return (500, {}) if len(target.asked) > 1 else target.paged(user, page)  # the first look is at the clock
+
+    target.page = page
+    event = follow(folder, target, pause=rounds.append, hurry=lambda: len(rounds) == 1, deadline="1h")
+    assert event["trouble"] == "GET /tasks?page=1: status 500"
+    assert len(target.asked) <= 1 + 10
+
+
+def test_page_that_comes_again_and_again_is_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """A target that ignores the page's number shows no end: what it does not show may be behind it, and is not lost."""
+    target.add(1, "hidden")
+    target.add(1, "a")
+    target.add(1, "b")
+    target.page = lambda user, _: target.paged(user, 1)
+    accept(folder, a=1, b=1, hidden=1)
+    event = follow(folder, target)
+    assert event["trouble"] == "GET /tasks?page=2: shows the tasks of the page before"
+    assert outcomes(folder) == {"a": "completed", "b": "completed", "hidden": "unfinished"}
+
+
+@pytest.mark.parametrize("by", ["hurry", "deadline"])
+def test_pages_without_an_end_are_left(folder: RunFolder, target: TaskTarget, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whose pages never end is given up when time is up, or patience."""
+    monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 0.3)
+    numbers = count()
+    target.page = lambda *_: (200, {"tasks": [{"id": f"x{next(numbers)}", "status": "completed"}]})
+    accept(folder, mine=1)
+    hurry = (lambda: len(target.asked) > 20) if by == "hurry" else lambda: False
+    event = follow(folder, target, hurry=hurry, deadline="60s" if by == "hurry" else "100ms")
+    assert event["trouble"].startswith("interrupted" if by == "hurry" else "0.3 s after the deadline")
+    assert outcomes(folder) == {"mine": "unfinished"}
+
+
+def test_hurry_ends_the_waiting(folder: RunFolder, target: TaskTarget) -> None:
+    """What the last whole round told is the end, and that is no trouble."""
+    target.add(1, "mine")
+    target.add(1, "stuck", "processing")
+    accept(folder, mine=1, stuck=1, lost=1)
+    rounds: list[float] = []
+    event = follow(folder, target, pause=rounds.append, hurry=lambda: len(rounds) == 3, deadline="1h")
+    assert (len(rounds), event["trouble"]) == (3, None)
+    assert outcomes(folder) == {"mine": "completed", "stuck": "unfinished", "lost": "lost"}
+
+
+def test_hurry_after_everything_ended_is_no_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """When the last page has told of the last task, nothing is left to be interrupted."""
+    target.add(1, "mine")
+    accept(folder, mine=1)
+    event = follow(folder, target, hurry=lambda: len(target.asked) >= 2)  # the look at the clock, and the page
+    assert event["trouble"] is None
+    assert outcomes(folder) == {"mine": "completed"}
+
+
+def test_id_that_was_given_out_twice_is_one_task(folder: RunFolder, target: TaskTarget) -> None:
+    """It is the first user's, is counted once, and named."""
+    target.add(1, "twice")
+    writer = AcceptedWriter(folder, "0")
+    writer.append([Accepted("twice", 1, 0.0, 0.0), Accepted("twice", 2, 1.0, 1.0), Accepted("twice", 1, 2.0, 2.0)])
+    writer.close()
+    event = follow(folder, target)
+    assert (event["accepted"], event["duplicated"], event["known"]) == (1, 2, 1)
+    assert (records(folder)["twice"]["user"], outcomes(folder)) == (1, {"twice": "completed"})
+
+
+def test_task_that_moves_to_another_page_is_seen(folder: RunFolder, target: TaskTarget) -> None:
+    """A task that is made between two pages pushes the others on: they are shown again, and counted once."""
+    for task in ("a", "b", "c"):
+        target.add(1, task)
+
+    def page(user: int, page: int) -> Reply:
+        if page == 2 and len(target.tasks[1]) == 3:
+            target.add(1, "new", made=time.time() - LONG_AGO_S)
+        return target.paged(user, page)
+
+    target.page = page
+    accept(folder, a=1, b=1, c=1)
+    event = follow(folder, target)
+    assert (event["known"], event["extra"], event["trouble"]) == (3, 0, None)
+
+
+def test_token_that_is_refused_is_replaced(folder: RunFolder, target: TaskTarget) -> None:
+    """A target that forgot its tokens, as after a restart, is asked with a new one in the next round."""
+    target.add(1, "waits", "processing")
+    accept(folder, waits=1)
+    people = People(target.url, GUEST, SECRET, AT_ONCE)
+    target.token_life_s = 60
+
+    def pause(_: float) -> None:
+        target.revoked |= {token.access for token in people._tokens.values()}
+        target.tasks[1][0]["status"] = "completed"
+
+    tasks = Tasks.model_validate({"api": {"page": PAGE}, "deadline": "20s"})
+    assert tasks.api is not None
+    with closing(ApiWay(people, tasks.api, time.time())) as way:
+        follow_tasks(folder, tasks, way, pause)
+    assert outcomes(folder) == {"waits": "completed"}
+    assert target.logins == 2
+
+
+def test_wrong_key_is_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """Tokens that the target does not take: it says 401, and that is told."""
+    accept(folder, mine=1)
+    tasks = Tasks.model_validate({"api": {"page": PAGE}, "deadline": "50ms"})
+    assert tasks.api is not None
+    with closing(ApiWay(People(target.url, MINT, "another key than the target's own", 2), tasks.api, time.time())) as way:
+        follow_tasks(folder, tasks, way)
+    (event,) = read_lines(folder.file("events.jsonl"))
+    assert event["trouble"] == "GET /tasks?page=1: status 401"
+
+
+def test_nothing_accepted_nothing_asked(folder: RunFolder, target: TaskTarget) -> None:
+    """A load that made no tasks asks the target nothing."""
+    event = follow(folder, target)
+    assert (event["accepted"], event["trouble"], target.asked) == (0, None, [])
+    assert folder.file("tasks.jsonl").read_text() == ""
