@@ -150,7 +150,7 @@ def _text(value: Any) -> str:
     return text
 
 
-def _moment(item: Mapping[str, Any], key: str | None) -> float | None:
+def _moment(item: Mapping[str, Any], key: str) -> float | None:
     """Seconds of the Unix epoch, from such a number or from ISO 8601; a moment without a zone is UTC."""
     value = item.get(key) if key else None
     if value is None:

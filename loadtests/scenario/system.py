@@ -24,12 +24,12 @@ class TasksApi(Table):
     """Key of a task's id."""
     status: str = "status"
     """Key of its status."""
-    started: str | None = "started_at"
-    """Key of the moment its work began, as ISO 8601 or seconds of the Unix epoch."""
+    started: str = "started_at"
+    """Key of the moment its work began, as ISO 8601 or seconds of the Unix epoch; empty: not told."""
     ended: str = "completed_at"
     """Key of the moment it ended, likewise."""
-    created: str | None = "created_at"
-    """Key of the moment it was made, likewise: tells tasks of this load from those that were there before."""
+    created: str = "created_at"
+    """Key of the moment it was made, likewise: tells tasks of this load from those that were there before; empty: not told."""
 
     @model_validator(mode="after")
     def _placeholders(self) -> "TasksApi":
