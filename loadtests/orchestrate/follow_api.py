@@ -47,7 +47,7 @@ class ApiWay:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="follow")
         self.tells_begin = bool(api.started)
 
-    def clock(self, index: TaskIndex) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None]) -> TargetClock:
         """The Date header of an answer; without one the target's clock is taken to be right."""
         users = [user for user, _ in islice(index.open_by_user(), AT_ONCE)]
         user = users[self._looks % len(users)]  # if one has no answer, the next look is another's
@@ -71,7 +71,7 @@ class ApiWay:
                 _cancel(asked)
         _give_up(troubles, at_least=1)
 
-    def others(self, index: TaskIndex) -> Others:
+    def others(self, index: TaskIndex, check: Callable[[], None]) -> Others:
         """Those that were seen in the pages, where these say when a task was made."""
         if not self._api.created:
             return Others(None, None)

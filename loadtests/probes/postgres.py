@@ -1,16 +1,13 @@
 """Gauges of the database: one number a query, on a connection of its own."""
 
-import os
-import socket
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from loadtests.probes.sample import Sample
+from loadtests.probes.within import within
 
 TIMEOUT_S = 2
 FROZEN_S = 2.5
@@ -19,10 +16,6 @@ APPLICATION = "loadtest-probe"
 """What the probes' connections are called, so that queries may leave them out."""
 
 Row = tuple[Any, ...]
-
-
-class NoAnswer(psycopg.OperationalError):
-    """The server took the query and was silent."""
 
 
 class PostgresConnection:
@@ -36,7 +29,7 @@ class PostgresConnection:
         """What the query gives. Raises psycopg.Error when the database does not answer in time."""
         try:
             connection = self._connect()
-            with _within(connection, FROZEN_S):
+            with within(connection, FROZEN_S):
                 return connection.execute(query).fetchall()
         except psycopg.Error:
             self.close()
@@ -73,26 +66,3 @@ class PostgresProbe:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
-
-
-@contextmanager
-def _within(connection: "psycopg.Connection[Row]", seconds: float) -> Iterator[None]:
-    """Cut the connection when the time is over: libpq itself waits for ever. Raises NoAnswer then."""
-    cut = threading.Event()
-    # A copy, so that the number cannot come to mean another file meanwhile.
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:
-
-        def cut_it() -> None:
-            cut.set()
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(seconds, cut_it)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except psycopg.OperationalError as error:
-            raise (NoAnswer(f"no answer within {seconds:g} s") if cut.is_set() else error) from None
-        finally:
-            timer.cancel()

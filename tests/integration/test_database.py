@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import read_lines
+from loadtests.store.tasks import State, TaskIndex
 
 QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
 
@@ -235,11 +236,63 @@ def test_hurry_ends_the_following_of_a_database(
     _insert(dsn, [(task, "completed", 5.0) for task in ("a", "b", "c")])
     _accept(folder, "a", "b", "c")
     asked = Tasks.model_validate({"query": QUERY, "deadline": "1h"})
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep, hurry=lambda: True)
+    batches: list[Sequence[State]] = []
+
+    class Watched(SqlWay):
+        def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
+            for states in super().ask(index, check):
+                batches.append(states)
+                yield states
+
+    follow_tasks(folder, asked, Watched(dsn, asked, own=True), time.sleep, hurry=lambda: bool(batches))
     (followed,) = read_lines(folder.file("events.jsonl"))
     assert followed["trouble"].startswith("interrupted")
     found = [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))]
     assert found == ["completed", "completed", "unfinished"]
+
+
+SLEEPS = "SELECT id, status, ended FROM jobs, pg_sleep(120) WHERE id = ANY(%(ids)s)"
+
+
+@pytest.mark.parametrize("by", ["hurry", "its time", "the deadline"])
+def test_statement_without_an_answer_is_cut(
+    database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """By who is in a hurry, after its own time, and when the following's time is over; nothing is taken for lost."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    if by == "its time":
+        monkeypatch.setattr("loadtests.orchestrate.follow_sql.SILENT_S", 0.3)
+    if by == "the deadline":
+        monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 1.0)
+    asked = Tasks.model_validate({"query": SLEEPS, "deadline": "1h" if by == "hurry" else "100ms"})
+
+    def hurry() -> bool:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(120)%WHERE id%'"
+            ((sleeping,),) = connection.execute(query + " AND pid <> pg_backend_pid()").fetchall()
+        return bool(sleeping)
+
+    before = time.monotonic()
+    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep, hurry if by == "hurry" else lambda: False)
+    assert time.monotonic() - before < 9, "the server's own limit of ten seconds had no part in it"
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    words = {"hurry": "interrupted", "its time": "no answer within 0.3 s", "the deadline": "1 s after the deadline"}
+    assert followed["trouble"].startswith(words[by])
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["unfinished"]
+
+
+def test_count_without_an_answer_is_cut(database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of the accepted tasks is known all the same."""
+    monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 1.0)
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, rows="SELECT count(*) FROM pg_sleep(120)")
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["rows_trouble"] == "the target's other tasks could not be counted in time"
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed"]
 
 
 def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFolder) -> None:

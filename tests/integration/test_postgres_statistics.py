@@ -14,8 +14,9 @@ import pytest
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import ProbeWatch
-from loadtests.probes.postgres import NoAnswer, PostgresProbe
+from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.postgres_statistics import PostgresStatisticsProbe
+from loadtests.probes.within import NoAnswer
 from loadtests.store.folder import create_folder
 from loadtests.store.records import read_lines
 from tests.conftest import missing
