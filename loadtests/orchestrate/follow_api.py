@@ -1,12 +1,14 @@
 """Follows accepted tasks through the target's API: each user pages through their own, as a person would."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, islice
 from typing import Any, NamedTuple
 
+from loadtests.orchestrate.askers import Askers, answered
 from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.scenario.system import TasksApi
@@ -44,7 +46,7 @@ class ApiWay:
         self._looks = 0
         self._tells_making = False
         """Whether some task said when it was made."""
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="follow")
+        self._askers = Askers(AT_ONCE, "follow")
         self.tells_begin = bool(api.started)
 
     def clock(self, index: TaskIndex, check: Callable[[], None]) -> TargetClock:
@@ -53,17 +55,18 @@ class ApiWay:
         user = users[self._looks % len(users)]  # if one has no answer, the next look is another's
         self._looks += 1
         with _away():
-            self._clock = self._people.get(user, self._api.page.format(page=1)).clock or TargetClock()
+            answer = answered(self._askers.ask(partial(self._people.get, user, self._api.page.format(page=1))), check)
+        self._clock = answer.clock or TargetClock()
         return self._clock
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
         """Each user's pages, until all their tasks without an end have been seen. One user's trouble comes after the others."""
         users, troubles = index.open_by_user(), list[str]()
         while batch := list(islice(users, USERS_IN_A_BATCH)):
-            asked = [self._threads.submit(self._pages, user, ids, check) for user, ids in batch if ids]
+            asked = [self._askers.ask(partial(self._pages, user, ids, check)) for user, ids in batch if ids]
             try:
                 for one in asked:
-                    pages = one.result()
+                    pages = answered(one, check)
                     yield pages.states
                     troubles += pages.troubles
                     _give_up(troubles, at_least=MOST_TROUBLES)
@@ -80,9 +83,9 @@ class ApiWay:
         return Others(None, index.extra)
 
     def close(self) -> None:
-        """End the threads and close the connections."""
-        self._threads.shutdown(cancel_futures=True)
+        """Ask nothing any more; nobody waits for what is under way."""
         self._people.close()
+        self._askers.close()
 
     def _pages(self, user: int, ids: set[str], check: Callable[[], None]) -> Pages:
         found: list[State] = []
