@@ -25,8 +25,9 @@ def way_of(scenario: Scenario, stack: Stack, folder: RunFolder, own: bool) -> Wa
 
 
 def people_of(scenario: Scenario, stack: Stack, at_once: int, timeout_s: float = TIMEOUT_S, again: bool = True) -> People:
-    """The simulated users, each with a token as under load; the rest as of `People`."""
-    return People(stack.host or "", scenario.auth, stack.secrets.get(settings.JWT_SECRET, ""), at_once, timeout_s, again)
+    """The simulated users, each with a token as under load, past the target's own proxy; the rest as of `People`."""
+    host, secret = stack.direct or stack.host or "", stack.secrets.get(settings.JWT_SECRET, "")
+    return People(host, scenario.auth, secret, at_once, timeout_s, again)
 
 
 def start_of(folder: RunFolder) -> float | None:
