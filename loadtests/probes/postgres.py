@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from loadtests.probes.sample import Sample
+from loadtests.probes.sample import Gap, Sample
 from loadtests.probes.within import within
 
 TIMEOUT_S = 2
@@ -32,8 +32,14 @@ class PostgresConnection:
             with within(connection, FROZEN_S):
                 return connection.execute(query).fetchall()
         except psycopg.Error:
-            self.close()
+            if not self.alive:
+                self.close()
             raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is there: a statement may fail without it."""
+        return self._connection is not None and not self._connection.closed
 
     def _connect(self) -> "psycopg.Connection[Row]":
         if self._connection is None or self._connection.closed:
@@ -51,17 +57,24 @@ class PostgresConnection:
 
 
 class PostgresProbe:
-    """Asks each query once a round. A round that fails gives no samples, and the next one connects anew."""
+    """Asks each query once a round. One that fails is a gap of its own; a lost connection is made anew in the next round."""
 
     def __init__(self, dsn: str, queries: Mapping[str, str]) -> None:
         self._connection, self._queries = PostgresConnection(dsn), queries
 
-    def read(self) -> Iterator[Sample]:
+    def read(self) -> Iterator[Sample | Gap]:
         """One sample a query. Raises psycopg.Error when the database does not answer in time."""
         for name, query in self._queries.items():
-            rows = self._connection.rows(query.encode())
-            if rows and rows[0][0] is not None:
-                yield Sample(name, None, float(str(rows[0][0])))
+            try:
+                rows = self._connection.rows(query.encode())
+                value = float(str(rows[0][0])) if rows and rows[0][0] is not None else None
+            except (psycopg.Error, ValueError) as error:
+                if not self._connection.alive:
+                    raise
+                yield Gap(f"postgres {name}", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+            else:
+                if value is not None:
+                    yield Sample(name, None, value)
 
     def close(self) -> None:
         """Give the connection back."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import Probe, ProbeWatch
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
-from loadtests.probes.sample import Sample
+from loadtests.probes.sample import Gap, Sample
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import read_lines
 from loadtests.store.tasks import State, TaskIndex
+from tests.probing import values
 
 QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
 
@@ -318,9 +320,34 @@ def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFol
     assert min(len(good), len(process), len(bad)) >= 3
     assert all(one["samples"] == [["in_progress", None, 1.0]] for one in good)
     assert all(sample[1] == "postgres" and sample[2] >= 0 for one in process for sample in one["samples"])
-    assert all(list(one["gaps"]) == ["bad"] and "nonsense" in one["gaps"]["bad"] for one in bad)
+    assert all(list(one["gaps"]) == ["postgres nonsense"] for one in bad)
+    assert all('column "nonsense" does not exist' in one["gaps"]["postgres nonsense"] for one in bad)
     gaps = [later["time"] - earlier["time"] for earlier, later in pairwise(good)]
     assert all(0.5 < gap < 3 for gap in gaps), json.dumps(gaps)
+
+
+def test_query_that_fails_is_a_gap_of_its_own(database: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its name and reason, on the same connection; those after it are asked."""
+    monkeypatch.setattr("loadtests.probes.postgres.TIMEOUT_S", 1)
+    dsn, _ = database
+    queries = {
+        "first": "SELECT 1",
+        "wrong": "SELECT nonsense",
+        "none": "SELECT 1 WHERE false",
+        "text": "SELECT 'many'",
+        "slow": "SELECT pg_sleep(60)",
+        "no_rows": "CREATE TEMPORARY TABLE of_the_probe ()",
+        "last": "SELECT pg_backend_pid()",
+    }
+    with closing(PostgresProbe(dsn, queries)) as probe:
+        facts = list(probe.read())
+        again = list(probe.read())
+    found, gaps = values(facts), {fact.what: fact.reason for fact in facts if isinstance(fact, Gap)}
+    assert set(found) == {("first", None), ("last", None)}
+    assert list(gaps) == ["postgres wrong", "postgres text", "postgres slow", "postgres no_rows"]
+    assert gaps["postgres wrong"].startswith('UndefinedColumn: column "nonsense" does not exist')
+    assert gaps["postgres slow"].startswith("QueryCanceled")
+    assert values(again)["last", None] == found["last", None], "the connection is the same"
 
 
 def test_frozen_probe_stops_no_other(database: tuple[str, int], folder: RunFolder) -> None:
@@ -347,10 +374,10 @@ def test_probe_connects_again_after_a_loss(database: tuple[str, int]) -> None:
     """A probe whose connection was cut fails once and works again in the next round."""
     dsn, _ = database
     probe = PostgresProbe(dsn, {"one": "SELECT 1"})
-    assert [sample.value for sample in probe.read()] == [1.0]
+    assert values(probe.read()) == {("one", None): 1.0}
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest-probe'")
     with pytest.raises(psycopg.Error):
         list(probe.read())
-    assert [sample.value for sample in probe.read()] == [1.0]
+    assert values(probe.read()) == {("one", None): 1.0}
     probe.close()
