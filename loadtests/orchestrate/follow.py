@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import read_accepted
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineWriter
-from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
+from loadtests.store.tasks import BATCH, State, TaskIndex
 
 PAUSE_S = 0.5
 GRACE_S = 60.0
@@ -42,7 +43,7 @@ class Way(Protocol):
     tells_begin: bool
     """Whether it says when a task's work began."""
 
-    def clock(self, index: TaskIndex, check: Callable[[], None], /) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None], /) -> ClockReading:
         """What the target's clock says; there is a task without an end."""
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
@@ -111,7 +112,7 @@ class _Following:
         self._way, self._index, self._hurry = way, index, hurry
         self._final = {*tasks.completed, *tasks.failed}
         self._deadline = time.monotonic() + tasks.deadline
-        self.clock: TargetClock | None = None
+        self.clock: ClockReading | None = None
 
     def follow(self, pause: Callable[[float], None]) -> str | None:
         """The trouble of the last round, if it had any; with every task at its end there is none."""
@@ -151,7 +152,7 @@ class _Following:
             return str(error)
         return None
 
-    def _corrected(self, state: State, clock: TargetClock) -> State:
+    def _corrected(self, state: State, clock: ClockReading) -> State:
         return state._replace(started=clock.ours(state.started), ended=clock.ours(state.ended))
 
     def _check(self) -> None:

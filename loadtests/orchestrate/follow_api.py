@@ -8,15 +8,18 @@ from functools import partial
 from itertools import count, islice
 from typing import Any, NamedTuple
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.orchestrate.askers import Askers, answered
 from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.scenario.system import TasksApi
-from loadtests.store.tasks import State, TargetClock, TaskIndex
+from loadtests.store.tasks import State, TaskIndex
 
 AT_ONCE = 8
 """Users whose pages are asked for at the same time."""
 USERS_IN_A_BATCH = 200
+NO_CLOCK = ClockReading(0.0, 0.0)
+"""Of a target that tells no time: it is taken to be right."""
 MOST_TROUBLES = AT_ONCE
 """So many users without an answer end a round: then it is not their trouble alone."""
 
@@ -42,21 +45,21 @@ class ApiWay:
 
     def __init__(self, people: People, api: TasksApi, start: float) -> None:
         self._people, self._api, self._start = people, api, start
-        self._clock = TargetClock()
+        self._clock = NO_CLOCK
         self._looks = 0
         self._tells_making = False
         """Whether some task said when it was made."""
         self._askers = Askers(AT_ONCE, "follow")
         self.tells_begin = bool(api.started)
 
-    def clock(self, index: TaskIndex, check: Callable[[], None]) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None]) -> ClockReading:
         """The Date header of an answer; without one the target's clock is taken to be right."""
         users = [user for user, _ in islice(index.open_by_user(), AT_ONCE)]
         user = users[self._looks % len(users)]  # if one has no answer, the next look is another's
         self._looks += 1
         with _away():
             answer = answered(self._askers.ask(partial(self._people.get, user, self._api.page.format(page=1))), check)
-        self._clock = answer.clock or TargetClock()
+        self._clock = answer.clock or NO_CLOCK
         return self._clock
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import psycopg
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.probes.within import within
 from loadtests.scenario.system import Tasks
-from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
+from loadtests.store.tasks import BATCH, State, TaskIndex
 
 CONNECT_S = 5
 STATEMENT_S = 10
@@ -31,16 +32,13 @@ class SqlWay:
         self._dsn, self._tasks, self._own = dsn, tasks, own
         self.tells_begin = False
 
-    def clock(self, index: TaskIndex, check: Callable[[], None]) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None]) -> ClockReading:
         """The best of a few looks: half of its round trip is the doubt."""
-        looks = []
         with self._connected(check) as connection, within(connection, SILENT_S, check):
-            for _ in range(LOOKS_AT_THE_CLOCK):
-                asked = time.time()
-                ((moment,),) = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
-                answered = time.time()
-                looks.append(TargetClock(float(moment) - (asked + answered) / 2, (answered - asked) / 2))
-        return min(looks, key=lambda look: look.doubt_s)
+            best = _look(connection)
+            for _ in range(LOOKS_AT_THE_CLOCK - 1):
+                best = _look(connection).better(best)
+        return best
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
         """A statement for each batch of ids."""
@@ -87,6 +85,12 @@ class SqlWay:
                 yield connection
         except psycopg.Error as error:
             raise AwayError((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def _look(connection: "psycopg.Connection[tuple[Any, ...]]") -> ClockReading:
+    asked = time.time()
+    ((moment,),) = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
+    return ClockReading.of_round(asked, float(moment), time.time())
 
 
 def _state(row: tuple[Any, ...]) -> State:

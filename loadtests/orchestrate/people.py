@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import urllib3
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.scenario.schema import Auth
-from loadtests.store.tasks import TargetClock
 from loadtests.traffic import tokens
 from loadtests.traffic.prepared import JSON_HEADERS
 
@@ -29,13 +29,13 @@ class Answer(NamedTuple):
 
     status: int
     data: Any
-    clock: TargetClock | None
+    clock: ClockReading | None
 
 
 class _Reply(NamedTuple):
     status: int
     body: bytes
-    clock: TargetClock | None
+    clock: ClockReading | None
 
 
 class People:
@@ -119,10 +119,11 @@ class People:
         return self._send(method, path, headers, body, again=False)
 
 
-def clock_of(date: str | None, asked: float, answered: float) -> TargetClock | None:
+def clock_of(date: str | None, asked: float, answered: float) -> ClockReading | None:
     """The target's clock by the Date header of an answer; None without one that can be read."""
     try:
         moment = parsedate_to_datetime(date or "").timestamp() + DATE_DOUBT_S
     except ValueError:
         return None
-    return TargetClock(moment - (asked + answered) / 2, DATE_DOUBT_S + (answered - asked) / 2)
+    reading = ClockReading.of_round(asked, moment, answered)
+    return replace(reading, doubt_s=reading.doubt_s + DATE_DOUBT_S)
