@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 
 from loadtests.measure.clocks import ClockReading
+from loadtests.orchestrate.askers import Askers, answered
 from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.probes.within import within
 from loadtests.scenario.system import Tasks
@@ -30,6 +32,7 @@ class SqlWay:
 
     def __init__(self, dsn: str, tasks: Tasks, own: bool) -> None:
         self._dsn, self._tasks, self._own = dsn, tasks, own
+        self._connector = Askers(1, "connect")
         self.tells_begin = False
 
     def clock(self, index: TaskIndex, check: Callable[[], None]) -> ClockReading:
@@ -74,14 +77,16 @@ class SqlWay:
         return Others(rows, max(0, rows - index.known))
 
     def close(self) -> None:
-        """Nothing is held between rounds."""
+        """No connection is held between rounds."""
+        self._connector.close()
 
     @contextmanager
     def _connected(self, check: Callable[[], None]) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
         check()
         options = f"-c statement_timeout={STATEMENT_S * 1000}"
+        connect = partial(psycopg.connect, self._dsn, autocommit=True, connect_timeout=CONNECT_S, options=options)
         try:
-            with psycopg.connect(self._dsn, autocommit=True, connect_timeout=CONNECT_S, options=options) as connection:
+            with answered(self._connector.ask(connect), check) as connection:
                 yield connection
         except psycopg.Error as error:
             raise AwayError((str(error).splitlines() or [type(error).__name__])[0]) from error

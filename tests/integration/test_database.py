@@ -1,6 +1,8 @@
 """Probes and the following of tasks, against a real PostgreSQL."""
 
 import json
+import select
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -59,7 +61,8 @@ def _accept(folder: RunFolder, *ids: str) -> None:
 
 def _follow(folder: RunFolder, dsn: str, pause: Callable[[float], None] = time.sleep, own: bool = True, **tasks: str) -> None:
     asked = Tasks.model_validate({"query": QUERY, **tasks})
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own), pause)
+    with closing(SqlWay(dsn, asked, own)) as way:
+        follow_tasks(folder, asked, way, pause)
 
 
 def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder: RunFolder) -> None:
@@ -208,7 +211,8 @@ def test_ids_and_statuses_need_not_be_text(database: tuple[str, int], folder: Ru
             "deadline": "10ms",
         }
     )
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep)
+    with closing(SqlWay(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep)
     assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed", "unfinished"]
     followed, names = read_lines(folder.file("events.jsonl"))
     assert (followed["known"], followed["extra"], names["foreign"]) == (2, 1, [other])
@@ -246,7 +250,8 @@ def test_hurry_ends_the_following_of_a_database(
                 batches.append(states)
                 yield states
 
-    follow_tasks(folder, asked, Watched(dsn, asked, own=True), time.sleep, hurry=lambda: bool(batches))
+    with closing(Watched(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep, hurry=lambda: bool(batches))
     (followed,) = read_lines(folder.file("events.jsonl"))
     assert followed["trouble"].startswith("interrupted")
     found = [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))]
@@ -277,12 +282,29 @@ def test_statement_without_an_answer_is_cut(
         return bool(sleeping)
 
     before = time.monotonic()
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep, hurry if by == "hurry" else lambda: False)
+    with closing(SqlWay(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep, hurry if by == "hurry" else lambda: False)
     assert time.monotonic() - before < 9, "the server's own limit of ten seconds had no part in it"
     (followed,) = read_lines(folder.file("events.jsonl"))
     words = {"hurry": "interrupted", "its time": "no answer within 0.3 s", "the deadline": "1 s after the deadline"}
     assert followed["trouble"].startswith(words[by])
     assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["unfinished"]
+
+
+def test_server_that_lets_nobody_in_is_left(folder: RunFolder) -> None:
+    """By who is in a hurry, while the connection is being made."""
+    _accept(folder, "a")
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        asked = Tasks.model_validate({"query": QUERY, "deadline": "1h"})
+        way = SqlWay(f"postgresql://nobody@127.0.0.1:{server.getsockname()[1]}/none", asked, own=True)
+
+        def hurry() -> bool:
+            return bool(select.select([server], [], [], 0)[0])
+
+        with closing(way):
+            follow_tasks(folder, asked, way, time.sleep, hurry)
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["trouble"].startswith("interrupted")
 
 
 def test_count_without_an_answer_is_cut(database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
