@@ -72,7 +72,12 @@ class Evidence:
 
     @cached_property
     def aborts(self) -> dict[str, dict[str, Any]]:
-        """The objective that ended the load before its time, if one did: its event, by its name."""
+        """The objective that ended the load before its time, if one did: its event, by its name.
+
+        One that something else forestalled, or the load's own end, ended nothing.
+        """
+        if not any(event["reason"] == ABORTED for event in self.events_of("halt")):
+            return {}
         return {event["name"]: event for event in self.events_of("abort")}
 
     @cached_property
@@ -235,7 +240,7 @@ class Evidence:
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
-        if halts and not (self.aborts and halts[0]["reason"] == ABORTED):
+        if halts and not self.aborts:
             at_s = halts[0]["at_s"]
             when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
             return f"stopped {when}: {halts[0]['reason']}"
