@@ -166,7 +166,8 @@ class Evidence:
         planted = courses(self.plan.scenario.faults, self.events_of("fault"))
         if not planted:
             return []
-        return effects(planted, [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))], self.end_s)
+        seconds = [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))]
+        return effects(planted, seconds, self.end_s, self.plan.scenario.load.users)
 
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""

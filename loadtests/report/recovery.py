@@ -14,7 +14,7 @@ fault did not go as planned.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,7 +89,7 @@ class Effect:
     not_recovered: str | None = None
     """Why there is no recovery, where there is none."""
     connections: int = 0
-    """Opened by the users in the seconds in which `failures` are counted."""
+    """Opened anew by the users in the seconds in which `failures` are counted: beyond the first of each."""
 
     def to_json(self) -> dict[str, Any]:
         """As `summary.json` has it."""
@@ -120,10 +120,10 @@ def courses(faults: Sequence[Fault], events: Iterable[Mapping[str, Any]]) -> lis
     return found
 
 
-def effects(planted: Sequence[Course], seconds: Sequence[Second], end_s: float) -> list[Effect]:
-    """What each did to a load that ended at `end_s`."""
+def effects(planted: Sequence[Course], seconds: Sequence[Second], end_s: float, users: int) -> list[Effect]:
+    """What each did to a load of so many users that ended at `end_s`."""
     in_order = sorted(seconds, key=lambda one: one.number)
-    return [_effect(course, _next_begin(course, planted), in_order, int(end_s)) for course in planted]
+    return [_effect(course, _next_begin(course, planted), in_order, int(end_s), users) for course in planted]
 
 
 def recoveries(found: Iterable[Effect]) -> dict[str, list[float | None]]:
@@ -144,25 +144,35 @@ def _next_begin(course: Course, planted: Sequence[Course]) -> int | None:
     return min((begin for begin in begins if begin > int(course.begin_s or 0.0)), default=None)
 
 
-def _effect(course: Course, next_begin: int | None, seconds: Sequence[Second], load_end: int) -> Effect:
-    """The drain's seconds are no recovery, but what fails in them was sent before."""
+def _effect(course: Course, next_begin: int | None, seconds: Sequence[Second], load_end: int, users: int) -> Effect:
     if course.begin_s is None:
         return Effect(course, {}, None, "it never began")
-    bad = _bad(seconds, course.fault.recovered)
-    good, last_bad, failures, connections = 0, None, Counter[str](), 0
-    for second in seconds:
-        if second.number < int(course.begin_s) or (next_begin is not None and second.number >= next_begin):
-            continue
+    before = [one for one in seconds if one.number < int(course.begin_s)]
+    own = [one for one in seconds[len(before) :] if next_begin is None or one.number < next_begin]
+    upto, recovery_s = _recovered(course, own, _bad(seconds, course.fault.recovered), load_end)
+    failures = Counter[str]()
+    for second in own[:upto]:
         failures.update(second.failures)
-        connections += second.connections
+    opened = sum(one.connections for one in before)
+    anew = max(0, sum(one.connections for one in own[:upto]) - max(0, users - opened))
+    why = _why_not(course, next_begin, load_end) if recovery_s is None else None
+    return Effect(course, failures, recovery_s, why, anew)
+
+
+def _recovered(course: Course, own: Sequence[Second], bad: Collection[int], load_end: int) -> tuple[int, float | None]:
+    """How many of its own seconds lie before the recovery, and its time; all and None without one.
+
+    The drain's seconds are no recovery, but what fails in them was sent before.
+    """
+    good, recovered_s = 0, course.begin_s or 0.0
+    for count, second in enumerate(own, start=1):
         if second.number in bad:
-            good, last_bad = 0, second.number
+            good, recovered_s = 0, second.number + 1.0
         elif second.requests and course.end_s is not None and course.end_s <= second.number < load_end:
             good += 1
         if good == GOOD_SECONDS and course.trouble is None:
-            recovery_s = 0.0 if last_bad is None else round(last_bad + 1.0 - course.begin_s, 3)
-            return Effect(course, failures, recovery_s, None, connections)
-    return Effect(course, failures, None, _why_not(course, next_begin, load_end), connections)
+            return count, round(recovered_s - (course.begin_s or 0.0), 3)
+    return len(own), None
 
 
 def _bad(seconds: Sequence[Second], slowest_s: float) -> set[int]:

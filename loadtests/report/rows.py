@@ -74,7 +74,7 @@ def _fault(fault: Mapping[str, Any]) -> str:
     if fault["recovery_s"] != 0:
         parts.append(f"failed: {kinds}")
     if fault["connections"]:
-        parts.append(f"connections opened: {fault['connections']:,}")
+        parts.append(f"connections opened anew: {fault['connections']:,}")
     if fault["trouble"]:
         parts.append(fault["trouble"])
     return f"{what} at {fault['begin_s']:.1f} s: {'; '.join(parts)}"

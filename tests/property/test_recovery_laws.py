@@ -16,7 +16,7 @@ lengths = st.integers(0, 10_000).map(lambda ms: ms / 1000)
 def recovery(kinds: list[str], begin_s: float, lasts_s: float, first: int = 0) -> float | None:
     """The recovery time of one fault in a run whose seconds are of these kinds."""
     seconds = [Second(first + number, *KINDS[kind]) for number, kind in enumerate(kinds)]
-    (effect,) = effects([Course(1, FAULT, begin_s, begin_s + lasts_s)], seconds, float(first + len(kinds)))
+    (effect,) = effects([Course(1, FAULT, begin_s, begin_s + lasts_s)], seconds, float(first + len(kinds)), users=1)
     return effect.recovery_s
 
 

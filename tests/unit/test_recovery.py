@@ -15,6 +15,7 @@ from tests.unit.runs import TEXT, Sample, SyntheticRun, complete, planned_sample
 from tests.unit.texts import changed
 
 LOAD_S = 30.0
+USERS = 20
 
 
 def fault(service: str = "postgres", **keys: Any) -> Fault:
@@ -35,7 +36,7 @@ def run_of(bad: str, seconds: int = 30) -> list[Second]:
 
 def one(bad: str, begin_s: float, end_s: float | None, **keys: Any) -> float | None:
     """The recovery time of the only fault of a run."""
-    (effect,) = effects([course(begin_s, end_s, **keys)], run_of(bad), LOAD_S)
+    (effect,) = effects([course(begin_s, end_s, **keys)], run_of(bad), LOAD_S, USERS)
     return effect.recovery_s
 
 
@@ -71,7 +72,7 @@ def waited(bad: str, ends: int, longest_s: float, load_s: float = LOAD_S, begin_
     """What a fault of one second did, when a request that failed in second `ends` had waited so long."""
     seconds = run_of(bad)
     seconds[ends] = Second(ends, 5, {"timeout": 3}, longest_s, longest_s, connections=2)
-    (effect,) = effects([course(begin_s, begin_s + 1)], seconds, load_s)
+    (effect,) = effects([course(begin_s, begin_s + 1)], seconds, load_s, USERS)
     return effect
 
 
@@ -108,7 +109,7 @@ def test_what_is_given_up_in_the_drain_was_waited_for_in_the_load() -> None:
 
 def test_no_recovery_from_a_fault_that_did_not_go_as_planned() -> None:
     """A proxy that was gone harmed nobody; that nobody noticed is no result."""
-    (effect,) = effects([Course(1, fault(), 10.0, 10.1, "proxy-api was killed")], run_of(""), LOAD_S)
+    (effect,) = effects([Course(1, fault(), 10.0, 10.1, "proxy-api was killed")], run_of(""), LOAD_S, USERS)
     assert (effect.recovery_s, effect.not_recovered) == (None, "it did not go as planned")
 
 
@@ -125,22 +126,22 @@ def test_no_recovery_from_a_fault_that_did_not_go_as_planned() -> None:
 )
 def test_why_there_is_no_recovery(planted: list[Course], why: str) -> None:
     """It is said."""
-    first = effects(planted, run_of(""), LOAD_S)[0]
+    first = effects(planted, run_of(""), LOAD_S, USERS)[0]
     assert (first.recovery_s, first.not_recovered) == (None, why)
 
 
 def test_connections_are_counted_as_failures_are() -> None:
-    """Those that were opened from the fault's begin until the recovery."""
-    seconds = [Second(number, 5, connections=2 if number >= 4 else 10) for number in range(20)]
-    (effect,) = effects([course(5.5, 7.5)], seconds, LOAD_S)
-    assert (effect.recovery_s, effect.connections) == (0.0, 2 * len(range(5, 11)))
+    """Those that were opened from the fault's begin until the recovery, but for the first of users who had none yet."""
+    seconds = [Second(number, 5, connections=3) for number in range(20)]
+    counted = [effects([course(begin_s, begin_s + 2)], seconds, LOAD_S, USERS)[0].connections for begin_s in (5.5, 7.5)]
+    assert counted == [3 * len(range(5, 11)) - (USERS - 15), 3 * len(range(7, 13))]
 
 
 @pytest.mark.parametrize(
     ("told", "line"),
     [
         ({"recovery_s": 0.0}, "no request noticed it"),
-        ({"recovery_s": 0.0, "connections": 21}, "no request noticed it; connections opened: 21"),
+        ({"recovery_s": 0.0, "connections": 21}, "no request noticed it; connections opened anew: 21"),
         ({"recovery_s": 1.5, "failure_kinds": {"eof": 2}}, "recovered after 1.5 s; failed: eof 2"),
         ({"not_recovered": "the load ended before"}, "not recovered: the load ended before; failed: nothing"),
         (
@@ -163,28 +164,28 @@ def test_how_slow_is_bad_is_the_fault_s_own() -> None:
 def test_a_fault_s_seconds_end_where_the_next_begins() -> None:
     """What the next one does is not held against it, and three good seconds must lie before it."""
     first, second = course(5.2, 6.0), course(12.4, 13.0, "redis")
-    assert [effect.recovery_s for effect in effects([first, second], run_of(".....xx.....xx"), LOAD_S)] == [1.8, 1.6]
+    assert [effect.recovery_s for effect in effects([first, second], run_of(".....xx.....xx"), LOAD_S, USERS)] == [1.8, 1.6]
     close = course(9.4, 10.0, "redis")
-    assert [effect.recovery_s for effect in effects([first, close], run_of(".....xx..x"), LOAD_S)] == [None, 0.6]
+    assert [effect.recovery_s for effect in effects([first, close], run_of(".....xx..x"), LOAD_S, USERS)] == [None, 0.6]
 
 
 def test_faults_at_once_share_their_seconds() -> None:
     """Nobody can tell which of them hurt: those that begin in one second, and one that begins before the other is over."""
     together = [course(5.1, 5.2), course(5.3, 5.4, "redis")]
-    assert [effect.recovery_s for effect in effects(together, run_of(".....xx"), LOAD_S)] == [1.9, 1.7]
+    assert [effect.recovery_s for effect in effects(together, run_of(".....xx"), LOAD_S, USERS)] == [1.9, 1.7]
     within = [course(5.0, 12.0), course(8.0, 9.0, "redis")]
-    assert [effect.recovery_s for effect in effects(within, run_of("........xx"), LOAD_S)] == [5.0, 2.0]
+    assert [effect.recovery_s for effect in effects(within, run_of("........xx"), LOAD_S, USERS)] == [5.0, 2.0]
 
 
 def test_failures_are_counted_until_the_recovery() -> None:
     """By kind, from the fault's begin; what failed before it or later is not its own."""
-    (effect,) = effects([course(5.0, 5.0)], run_of(".x...xx....x"), LOAD_S)
+    (effect,) = effects([course(5.0, 5.0)], run_of(".x...xx....x"), LOAD_S, USERS)
     assert effect.failures == {"status_503": 4}
 
 
 def test_a_fault_that_never_began_was_not_recovered_from() -> None:
     """The load was halted before it: nothing is known."""
-    (effect,) = effects([course(None, None)], run_of(""), LOAD_S)
+    (effect,) = effects([course(None, None)], run_of(""), LOAD_S, USERS)
     assert (effect.recovery_s, effect.failures) == (None, {})
 
 
