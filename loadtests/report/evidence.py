@@ -73,7 +73,12 @@ class Evidence:
 
     @cached_property
     def aborts(self) -> dict[str, dict[str, Any]]:
-        """The objective that ended the load before its time, if one did: its event, by its name."""
+        """The objective that ended the load before its time, if one did: its event, by its name.
+
+        One that something else forestalled, or the load's own end, ended nothing.
+        """
+        if not any(event["reason"] == ABORTED for event in self.events_of("halt")):
+            return {}
         return {event["name"]: event for event in self.events_of("abort")}
 
     @cached_property
@@ -163,7 +168,8 @@ class Evidence:
         planted = courses(self.plan.scenario.faults, self.events_of("fault"))
         if not planted:
             return []
-        return effects(planted, [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))], self.end_s)
+        seconds = [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))]
+        return effects(planted, seconds, self.end_s, self.plan.scenario.load.users)
 
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""
@@ -243,7 +249,7 @@ class Evidence:
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
-        if halts and not (self.aborts and halts[0]["reason"] == ABORTED):
+        if halts and not self.aborts:
             at_s = halts[0]["at_s"]
             when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
             return f"stopped {when}: {halts[0]['reason']}"
