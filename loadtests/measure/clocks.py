@@ -25,6 +25,10 @@ class ClockReading:
         """The one of the two that is surer."""
         return self if other is None or self.doubt_s <= other.doubt_s else other
 
+    def ours(self, moment_s: float | None) -> float | None:
+        """A moment of the other clock on the asker's: corrected when the difference is larger than the doubt about it."""
+        return moment_s if moment_s is None or abs(self.offset_s) <= self.doubt_s else moment_s - self.offset_s
+
     def to_json(self) -> dict[str, float]:
         """By field name, to the microsecond."""
         return {"offset_s": round(self.offset_s, 6), "doubt_s": round(self.doubt_s, 6)}

@@ -39,6 +39,8 @@ class Stack:
     """Base addresses of the instances of each service that listens."""
     fronts: Mapping[str, tuple[Front, ...]] = field(default_factory=dict)
     """The proxies before the instances of a part, where some were asked for; those of the target also as `target`."""
+    direct: str | None = None
+    """The host past the proxy that may stand in front of it; None for one that the run did not start."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class EmbeddedStack:
                 addresses[name] = (*addresses.get(name, ()), f"http://127.0.0.1:{one.port}")
         if self._target is not None and self._target.name in self._fronts:
             self._fronts[TARGET] = self._fronts[self._target.name]
-        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses, self._fronts)
+        direct = addresses[self._target.name][0] if hosts and self._target is not None else None
+        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses, self._fronts, direct)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers

@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import read_accepted
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineWriter
-from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
+from loadtests.store.tasks import BATCH, State, TaskIndex
 
 PAUSE_S = 0.5
 GRACE_S = 60.0
-"""How long after the deadline a round that began before it may take."""
+"""How long after the deadline a round that began before it may take, and the look at the target's other tasks."""
+HURRIED_S = 2.0
+"""How long that look may take for who is in a hurry."""
 
 
 class AwayError(Exception):
@@ -31,19 +34,22 @@ class Others(NamedTuple):
 
 
 class Way(Protocol):
-    """How the target is asked. Every method but `close` raises AwayError."""
+    """How the target is asked. Every method but `close` raises AwayError.
+
+    Whatever becomes of the target, none goes on for long after `check()` has begun to raise it, in whatever thread.
+    """
 
     name: str
     tells_begin: bool
     """Whether it says when a task's work began."""
 
-    def clock(self, index: TaskIndex, /) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None], /) -> ClockReading:
         """What the target's clock says; there is a task without an end."""
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
-        """One round: what the target says of each task without an end. Calls `check`, which may raise, between its parts."""
+        """One round: what the target says of each task without an end."""
 
-    def others(self, index: TaskIndex) -> Others:
+    def others(self, index: TaskIndex, check: Callable[[], None], /) -> Others:
         """After the last round: how many tasks there are that nobody accepted; their ids are noted where they are known."""
 
     def close(self) -> None:
@@ -75,7 +81,7 @@ def follow_tasks(
         following = _Following(tasks, way, index, hurry)
         trouble = following.follow(pause)
         ended_s = time.time()
-        others, rows_trouble = _others(way, index) if trouble is None else (Others(None, None), trouble)
+        others, rows_trouble = following.others() if trouble is None else (Others(None, None), trouble)
         _write_tasks(folder, tasks, index, trouble)
         clock = following.clock
         folder.event(
@@ -106,7 +112,7 @@ class _Following:
         self._way, self._index, self._hurry = way, index, hurry
         self._final = {*tasks.completed, *tasks.failed}
         self._deadline = time.monotonic() + tasks.deadline
-        self.clock: TargetClock | None = None
+        self.clock: ClockReading | None = None
 
     def follow(self, pause: Callable[[float], None]) -> str | None:
         """The trouble of the last round, if it had any; with every task at its end there is none."""
@@ -123,17 +129,30 @@ class _Following:
         pause(PAUSE_S)
         return self._hurry()
 
+    def others(self) -> tuple[Others, str | None]:
+        """After the last round: what the target has besides, or why that is not known."""
+        begun = time.monotonic()
+
+        def check() -> None:
+            if time.monotonic() >= begun + (HURRIED_S if self._hurry() else GRACE_S):
+                raise AwayError("the target's other tasks could not be counted in time")
+
+        try:
+            return self._way.others(self._index, check), None
+        except AwayError as error:
+            return Others(None, None), str(error)
+
     def _round(self) -> str | None:
         try:
             if self.clock is None:
-                self.clock = self._way.clock(self._index)
+                self.clock = self._way.clock(self._index, self._check)
             for states in self._way.ask(self._index, self._check):
                 self._index.note([self._corrected(state, self.clock) for state in states], self._final)
         except AwayError as error:
             return str(error)
         return None
 
-    def _corrected(self, state: State, clock: TargetClock) -> State:
+    def _corrected(self, state: State, clock: ClockReading) -> State:
         return state._replace(started=clock.ours(state.started), ended=clock.ours(state.ended))
 
     def _check(self) -> None:
@@ -141,13 +160,6 @@ class _Following:
             raise AwayError("interrupted before every task had been asked about")
         if time.monotonic() >= self._deadline + GRACE_S:
             raise AwayError(f"{GRACE_S:g} s after the deadline not every task had been answered for")
-
-
-def _others(way: Way, index: TaskIndex) -> tuple[Others, str | None]:
-    try:
-        return way.others(index), None
-    except AwayError as error:
-        return Others(None, None), str(error)
 
 
 def _write_tasks(folder: RunFolder, tasks: Tasks, index: TaskIndex, trouble: str | None) -> None:

@@ -1,20 +1,25 @@
 """Follows accepted tasks through the target's API: each user pages through their own, as a person would."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count, islice
 from typing import Any, NamedTuple
 
+from loadtests.measure.clocks import ClockReading
+from loadtests.orchestrate.askers import Askers, answered
 from loadtests.orchestrate.follow import AwayError, Others, finite
 from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.scenario.system import TasksApi
-from loadtests.store.tasks import State, TargetClock, TaskIndex
+from loadtests.store.tasks import State, TaskIndex
 
 AT_ONCE = 8
 """Users whose pages are asked for at the same time."""
 USERS_IN_A_BATCH = 200
+NO_CLOCK = ClockReading(0.0, 0.0)
+"""Of a target that tells no time: it is taken to be right."""
 MOST_TROUBLES = AT_ONCE
 """So many users without an answer end a round: then it is not their trouble alone."""
 
@@ -40,30 +45,31 @@ class ApiWay:
 
     def __init__(self, people: People, api: TasksApi, start: float) -> None:
         self._people, self._api, self._start = people, api, start
-        self._clock = TargetClock()
+        self._clock = NO_CLOCK
         self._looks = 0
         self._tells_making = False
         """Whether some task said when it was made."""
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="follow")
+        self._askers = Askers(AT_ONCE, "follow")
         self.tells_begin = bool(api.started)
 
-    def clock(self, index: TaskIndex) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None]) -> ClockReading:
         """The Date header of an answer; without one the target's clock is taken to be right."""
         users = [user for user, _ in islice(index.open_by_user(), AT_ONCE)]
         user = users[self._looks % len(users)]  # if one has no answer, the next look is another's
         self._looks += 1
         with _away():
-            self._clock = self._people.get(user, self._api.page.format(page=1)).clock or TargetClock()
+            answer = answered(self._askers.ask(partial(self._people.get, user, self._api.page.format(page=1))), check)
+        self._clock = answer.clock or NO_CLOCK
         return self._clock
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
         """Each user's pages, until all their tasks without an end have been seen. One user's trouble comes after the others."""
         users, troubles = index.open_by_user(), list[str]()
         while batch := list(islice(users, USERS_IN_A_BATCH)):
-            asked = [self._threads.submit(self._pages, user, ids, check) for user, ids in batch if ids]
+            asked = [self._askers.ask(partial(self._pages, user, ids, check)) for user, ids in batch if ids]
             try:
                 for one in asked:
-                    pages = one.result()
+                    pages = answered(one, check)
                     yield pages.states
                     troubles += pages.troubles
                     _give_up(troubles, at_least=MOST_TROUBLES)
@@ -71,7 +77,7 @@ class ApiWay:
                 _cancel(asked)
         _give_up(troubles, at_least=1)
 
-    def others(self, index: TaskIndex) -> Others:
+    def others(self, index: TaskIndex, check: Callable[[], None]) -> Others:
         """Those that were seen in the pages, where these say when a task was made."""
         if not self._api.created:
             return Others(None, None)
@@ -80,9 +86,9 @@ class ApiWay:
         return Others(None, index.extra)
 
     def close(self) -> None:
-        """End the threads and close the connections."""
-        self._threads.shutdown(cancel_futures=True)
+        """Ask nothing any more; nobody waits for what is under way."""
         self._people.close()
+        self._askers.close()
 
     def _pages(self, user: int, ids: set[str], check: Callable[[], None]) -> Pages:
         found: list[State] = []

@@ -3,15 +3,24 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 
+from loadtests.measure.clocks import ClockReading
+from loadtests.orchestrate.askers import Askers, answered
 from loadtests.orchestrate.follow import AwayError, Others, finite
+from loadtests.probes.within import within
 from loadtests.scenario.system import Tasks
-from loadtests.store.tasks import BATCH, State, TargetClock, TaskIndex
+from loadtests.store.tasks import BATCH, State, TaskIndex
 
-STATEMENT_MS = 10_000
+CONNECT_S = 5
+STATEMENT_S = 10
+SILENT_S = STATEMENT_S + 2
+"""For a statement whose end the server does not tell either: it is frozen, or the way to it is cut."""
+IDS_S = 60
+"""For all ids that the target has, however many statements that takes."""
 LOOKS_AT_THE_CLOCK = 5
 COLUMNS = 3
 
@@ -23,60 +32,70 @@ class SqlWay:
 
     def __init__(self, dsn: str, tasks: Tasks, own: bool) -> None:
         self._dsn, self._tasks, self._own = dsn, tasks, own
+        self._connector = Askers(1, "connect")
         self.tells_begin = False
 
-    def clock(self, index: TaskIndex) -> TargetClock:
+    def clock(self, index: TaskIndex, check: Callable[[], None]) -> ClockReading:
         """The best of a few looks: half of its round trip is the doubt."""
-        looks = []
-        with self._connected() as connection:
-            for _ in range(LOOKS_AT_THE_CLOCK):
-                asked = time.time()
-                ((moment,),) = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
-                answered = time.time()
-                looks.append(TargetClock(float(moment) - (asked + answered) / 2, (answered - asked) / 2))
-        return min(looks, key=lambda look: look.doubt_s)
+        with self._connected(check) as connection, within(connection, SILENT_S, check):
+            best = _look(connection)
+            for _ in range(LOOKS_AT_THE_CLOCK - 1):
+                best = _look(connection).better(best)
+        return best
 
     def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
         """A statement for each batch of ids."""
         query = (self._tasks.query or "").encode()
-        with self._connected() as connection:
+        with self._connected(check) as connection:
             for number, ids in enumerate(index.open_ids(BATCH)):
                 if number:
                     check()
-                cursor = connection.execute(query, {"ids": ids})
+                with within(connection, SILENT_S, check):
+                    cursor = connection.execute(query, {"ids": ids})
                 columns = len(cursor.description or ())
                 if columns not in (COLUMNS, COLUMNS + 1):
                     raise AwayError(f"tasks.query gives {columns} columns; it needs (id, status, end) and perhaps the begin")
                 self.tells_begin = columns > COLUMNS
                 yield [_state(row) for row in cursor]
 
-    def others(self, index: TaskIndex) -> Others:
+    def others(self, index: TaskIndex, check: Callable[[], None]) -> Others:
         """Rows are counted; only when they are more than the accepted tasks are their ids asked for."""
         if self._tasks.rows is None:
             return Others(None, None)
-        with self._connected() as connection:
-            rows = _number(connection.execute(self._tasks.rows.encode()).fetchall())
+        with self._connected(check) as connection:
+            with within(connection, SILENT_S, check):
+                found = connection.execute(self._tasks.rows.encode()).fetchall()
+            rows = _number(found)
             if not self._own:
                 return Others(rows, None)
             if rows > index.known and self._tasks.ids is not None:
-                connection.autocommit = False  # a cursor that the server keeps lives in a transaction
-                with connection.cursor(name="ids") as cursor:
+                # A cursor that the server keeps lives in a transaction.
+                with within(connection, IDS_S, check), connection.transaction(), connection.cursor(name="ids") as cursor:
                     cursor.itersize = BATCH
                     index.note_extra(str(row[0]) for row in cursor.execute(self._tasks.ids.encode()))
                 return Others(rows, index.extra)
         return Others(rows, max(0, rows - index.known))
 
     def close(self) -> None:
-        """Nothing is held between rounds."""
+        """No connection is held between rounds."""
+        self._connector.close()
 
     @contextmanager
-    def _connected(self) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-        options = f"-c statement_timeout={STATEMENT_MS}"
+    def _connected(self, check: Callable[[], None]) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+        check()
+        options = f"-c statement_timeout={STATEMENT_S * 1000}"
+        connect = partial(psycopg.connect, self._dsn, autocommit=True, connect_timeout=CONNECT_S, options=options)
         try:
-            with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5, options=options) as connection:
+            with answered(self._connector.ask(connect), check) as connection:
                 yield connection
         except psycopg.Error as error:
             raise AwayError((str(error).splitlines() or [type(error).__name__])[0]) from error
+
+
+def _look(connection: "psycopg.Connection[tuple[Any, ...]]") -> ClockReading:
+    asked = time.time()
+    ((moment,),) = connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()
+    return ClockReading.of_round(asked, float(moment), time.time())
 
 
 def _state(row: tuple[Any, ...]) -> State:

@@ -9,15 +9,13 @@ from typing import Any, NamedTuple
 
 import urllib3
 
+from loadtests.measure.clocks import ClockReading
 from loadtests.scenario.schema import Auth
-from loadtests.store.tasks import TargetClock
 from loadtests.traffic import tokens
 from loadtests.traffic.prepared import JSON_HEADERS
 
 TIMEOUT_S = 10.0
 BAD_REQUEST, UNAUTHORIZED = 400, 401
-RETRIES = urllib3.Retry(total=1, redirect=0, status=0, raise_on_redirect=False, respect_retry_after_header=False)
-"""A connection may have been closed while nobody used it."""
 DATE_DOUBT_S = 0.5
 """A Date header is cut to whole seconds: half a second later is the best guess, and half a second the doubt."""
 
@@ -31,22 +29,28 @@ class Answer(NamedTuple):
 
     status: int
     data: Any
-    clock: TargetClock | None
+    clock: ClockReading | None
 
 
 class _Reply(NamedTuple):
     status: int
     body: bytes
-    clock: TargetClock | None
+    clock: ClockReading | None
 
 
 class People:
-    """May be shared by threads; opens up to `at_once` connections."""
+    """May be shared by threads; opens up to `at_once` connections.
 
-    def __init__(self, host: str, auth: Auth, secret: str, at_once: int) -> None:
+    An answer is waited for `timeout_s` long. With `again`, a GET is sent once more when its connection was closed: it may have
+    been while nobody used it.
+    """
+
+    def __init__(
+        self, host: str, auth: Auth, secret: str, at_once: int, timeout_s: float = TIMEOUT_S, again: bool = True
+    ) -> None:
         self._host, self._auth, self._secret = host.rstrip("/"), auth, secret
-        timeout = urllib3.Timeout(TIMEOUT_S)
-        self._pool = urllib3.PoolManager(maxsize=at_once, block=True, timeout=timeout, retries=RETRIES)
+        self._timeout_s, self._again, self._closed = timeout_s, again, False
+        self._pool = urllib3.PoolManager(maxsize=at_once, block=True, timeout=urllib3.Timeout(timeout_s), retries=False)
         self._tokens: dict[int, tokens.Token] = {}
 
     def get(self, user: int, path: str, expect: tuple[int, ...] = (200,)) -> Answer:
@@ -64,14 +68,15 @@ class People:
         return Answer(reply.status, data, reply.clock)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections that nobody uses; from now on nothing is sent any more."""
+        self._closed = True
         self._pool.clear()
 
     def _authorization(self, user: int) -> dict[str, str]:
         if self._auth.mode == "none":
             return {}
         token = self._tokens.get(user)
-        if token is None or token.expires_at - time.time() < TIMEOUT_S:
+        if token is None or token.expires_at - time.time() < self._timeout_s:
             token = self._tokens[user] = self._new_token(user)
         return {"Authorization": f"Bearer {token.access}"}
 
@@ -93,7 +98,7 @@ class People:
     def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...]) -> _Reply:
         asked = time.time()
         try:
-            response = self._pool.request(method, self._host + path, headers=headers, body=body)
+            response = self._send(method, path, headers, body, again=self._again and method == "GET")
         except urllib3.exceptions.HTTPError as error:
             raise UnansweredError(f"{method} {path}: {type(error).__name__}: {error}") from error
         answered = time.time()
@@ -101,11 +106,24 @@ class People:
             raise UnansweredError(f"{method} {path}: status {response.status}")
         return _Reply(response.status, response.data, clock_of(response.headers.get("Date"), asked, answered))
 
+    def _send(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, again: bool
+    ) -> urllib3.BaseHTTPResponse:
+        if self._closed:
+            raise UnansweredError(f"{method} {path}: was not sent any more")
+        try:
+            return self._pool.request(method, self._host + path, headers=headers, body=body, redirect=False)
+        except urllib3.exceptions.ProtocolError:
+            if not again:
+                raise
+        return self._send(method, path, headers, body, again=False)
 
-def clock_of(date: str | None, asked: float, answered: float) -> TargetClock | None:
+
+def clock_of(date: str | None, asked: float, answered: float) -> ClockReading | None:
     """The target's clock by the Date header of an answer; None without one that can be read."""
     try:
         moment = parsedate_to_datetime(date or "").timestamp() + DATE_DOUBT_S
     except ValueError:
         return None
-    return TargetClock(moment - (asked + answered) / 2, DATE_DOUBT_S + (answered - asked) / 2)
+    reading = ClockReading.of_round(asked, moment, answered)
+    return replace(reading, doubt_s=reading.doubt_s + DATE_DOUBT_S)

@@ -51,7 +51,7 @@ def add_sampler(made: Probing, scenario: Scenario, stack: Stack, folder: RunFold
     tasks = scenario.tasks
     if tasks is None or tasks.api is None or tasks.api.item is None or not tasks.sample:
         return
-    people = people_of(scenario, stack, sampling.AT_ONCE)
+    people = people_of(scenario, stack, sampling.AT_ONCE, sampling.ROUND_S, again=False)
     final = {*tasks.completed, *tasks.failed}
     made.probes["sampled tasks"] = sampling.TaskSampler(folder, people, tasks.api, final, tasks.sample)
 

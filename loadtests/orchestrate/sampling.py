@@ -3,13 +3,14 @@
 import json
 import random
 import time
-from collections import deque
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from loadtests.orchestrate.askers import Askers
 from loadtests.orchestrate.follow_api import read_item
 from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.orchestrate.ways import start_of
@@ -20,8 +21,8 @@ from loadtests.store.folder import RunFolder
 from loadtests.store.records import LineTail
 
 AT_ONCE = 8
-KEPT_ROUNDS = 5
-"""So many rounds' tasks are kept while they have no end; meanwhile no others are taken in."""
+ROUND_S = 2.0
+"""For all requests of a round; what has no answer by then is a gap."""
 
 
 class Watched(NamedTuple):
@@ -34,7 +35,7 @@ class Watched(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was seen of a task: `ended` on this machine's clock, None while it has no end."""
+    """What was seen of a task: `ended` on this machine's clock, None while it has no end; `trouble`: nothing was seen."""
 
     task: Watched
     ended: float | None
@@ -42,15 +43,15 @@ class Look(NamedTuple):
 
 
 class TaskSampler:
-    """Each round asks for up to `most` tasks: the choice is random, those without an end are asked for again."""
+    """Each round asks for up to `most` tasks: those that had no end again, and new ones at random."""
 
     def __init__(self, folder: RunFolder, people: People, api: TasksApi, final: Collection[str], most: int) -> None:
         self._folder, self._people, self._api, self._final, self._most = folder, people, api, frozenset(final), most
-        self._watched: deque[Watched] = deque()
+        self._watched: list[Watched] = []
         self._tails: dict[Path, LineTail] = {}
         self._chance = random.Random(0)
         self._start: float | None = None
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sample")
+        self._askers = Askers(AT_ONCE, "sample")
 
     def read(self) -> Iterator[Fact]:
         """Largest processing time, of those without an end until now; age of the oldest of these; their number.
@@ -61,33 +62,38 @@ class TaskSampler:
         if self._start is None:
             return
         self._take_in()
-        asked = [self._watched.popleft() for _ in range(min(self._most, len(self._watched)))]
-        looks = list(self._threads.map(self._look, asked))
-        self._watched.extend(look.task for look in looks if look.ended is None)
-        now_s = time.time() - self._start
-        taken = [_end_s(look, self._start, now_s) - look.task.due_s for look in looks if look.trouble is None]
-        if taken or not looks:
-            yield Sample("tasks_sampled_processing", None, max(taken, default=0.0))
-        yield Sample("tasks_sampled_oldest", None, max((now_s - task.accepted_s for task in self._watched), default=0.0))
-        yield Sample("tasks_sampled_unfinished", None, float(len(self._watched)))
+        looks = self._looks()
+        self._watched = [look.task for look in looks if look.ended is None]
+        answered = [look for look in looks if look.trouble is None]
+        if answered or not looks:
+            yield from _samples(answered, self._start, time.time() - self._start)
         troubles = [look.trouble for look in looks if look.trouble is not None]
         if troubles:
             yield Gap("sampled tasks", f"{len(troubles)} of {len(looks)} requests: {troubles[0]}")
 
     def close(self) -> None:
-        """End the threads and close the connections."""
-        self._threads.shutdown(cancel_futures=True)
+        """Ask nothing any more; nobody waits for what is under way."""
         self._people.close()
+        self._askers.close()
 
     def _take_in(self) -> None:
-        """Some of the tasks that were accepted since the last round; only these are parsed."""
+        """Some of the tasks that were accepted since the last round, as many as there is room for; only these are parsed."""
         lines: list[bytes] = []
         for path in accepted_files(self._folder):
             lines += self._tails.setdefault(path, LineTail(path)).lines()
-        room = KEPT_ROUNDS * self._most - len(self._watched)
-        for line in self._chance.sample(lines, max(0, min(self._most, room, len(lines)))):
+        room = self._most - len(self._watched)
+        for line in self._chance.sample(lines, min(room, len(lines))):
             record = json.loads(line)
             self._watched.append(Watched(str(record["id"]), record["user"], record["due_s"], record["accepted_s"]))
+
+    def _looks(self) -> list[Look]:
+        """A look at each task, within the time that a round has."""
+        asked = {self._askers.ask(partial(self._look, task)): task for task in self._watched}
+        answered, late = wait(asked, timeout=ROUND_S)
+        for one in late:
+            one.cancel()
+        silence = f"no answer within {ROUND_S:g} s"
+        return [one.result() if one in answered else Look(task, None, silence) for one, task in asked.items()]
 
     def _look(self, task: Watched) -> Look:
         path = (self._api.item or "").format(id=quote(task.task_id, safe=""))
@@ -104,5 +110,10 @@ class TaskSampler:
         return Look(task, time.time() if ended is None else ended)
 
 
-def _end_s(look: Look, start: float, now_s: float) -> float:
-    return now_s if look.ended is None else look.ended - start
+def _samples(looks: Sequence[Look], start: float, now_s: float) -> Iterator[Sample]:
+    """What these looks say; moments are counted from `start`, which is on the epoch."""
+    took = [(now_s if look.ended is None else look.ended - start) - look.task.due_s for look in looks]
+    ages = [now_s - look.task.accepted_s for look in looks if look.ended is None]
+    yield Sample("tasks_sampled_processing", None, max(took, default=0.0))
+    yield Sample("tasks_sampled_oldest", None, max(ages, default=0.0))
+    yield Sample("tasks_sampled_unfinished", None, float(len(ages)))

@@ -69,7 +69,7 @@ class ProbeWatch:
     def _watch(self, name: str, probe: Probe) -> None:
         beat = time.monotonic()
         while not self._done.wait(max(0.0, beat - time.monotonic())):
-            beat = max(beat + INTERVAL_S, time.monotonic())
+            beat = next_round(beat, time.monotonic())
             if not self._write(round_of(name, probe)):
                 break
         else:
@@ -96,6 +96,14 @@ class ProbeWatch:
         except RunError as error:
             self.trouble = error
         return self.trouble is None
+
+
+def next_round(due: float, now: float) -> float:
+    """When the round after this one is due, which was due at `due` and begins now.
+
+    One that begins late is not made up for: what grew within a moment says nothing of a second.
+    """
+    return max(due + INTERVAL_S, now + INTERVAL_S / 2)
 
 
 def round_of(name: str, probe: Probe) -> dict[str, object]:

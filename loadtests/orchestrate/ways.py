@@ -5,7 +5,7 @@ from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.follow import Way
 from loadtests.orchestrate.follow_api import AT_ONCE, ApiWay
 from loadtests.orchestrate.follow_sql import SqlWay
-from loadtests.orchestrate.people import People
+from loadtests.orchestrate.people import TIMEOUT_S, People
 from loadtests.scenario.schema import Scenario
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import read_lines
@@ -24,9 +24,10 @@ def way_of(scenario: Scenario, stack: Stack, folder: RunFolder, own: bool) -> Wa
     return ApiWay(people_of(scenario, stack, AT_ONCE), tasks.api, start)
 
 
-def people_of(scenario: Scenario, stack: Stack, at_once: int) -> People:
-    """The simulated users, each with a token as under load, over up to so many connections."""
-    return People(stack.host or "", scenario.auth, stack.secrets.get(settings.JWT_SECRET, ""), at_once)
+def people_of(scenario: Scenario, stack: Stack, at_once: int, timeout_s: float = TIMEOUT_S, again: bool = True) -> People:
+    """The simulated users, each with a token as under load, past the target's own proxy; the rest as of `People`."""
+    host, secret = stack.direct or stack.host or "", stack.secrets.get(settings.JWT_SECRET, "")
+    return People(host, scenario.auth, secret, at_once, timeout_s, again)
 
 
 def start_of(folder: RunFolder) -> float | None:

@@ -1,16 +1,13 @@
 """Gauges of the database: one number a query, on a connection of its own."""
 
-import os
-import socket
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 
-from loadtests.probes.sample import Sample
+from loadtests.probes.sample import Gap, Sample
+from loadtests.probes.within import within
 
 TIMEOUT_S = 2
 FROZEN_S = 2.5
@@ -19,10 +16,6 @@ APPLICATION = "loadtest-probe"
 """What the probes' connections are called, so that queries may leave them out."""
 
 Row = tuple[Any, ...]
-
-
-class NoAnswer(psycopg.OperationalError):
-    """The server took the query and was silent."""
 
 
 class PostgresConnection:
@@ -36,11 +29,17 @@ class PostgresConnection:
         """What the query gives. Raises psycopg.Error when the database does not answer in time."""
         try:
             connection = self._connect()
-            with _within(connection, FROZEN_S):
+            with within(connection, FROZEN_S):
                 return connection.execute(query).fetchall()
         except psycopg.Error:
-            self.close()
+            if not self.alive:
+                self.close()
             raise
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is there: a statement may fail without it."""
+        return self._connection is not None and not self._connection.closed
 
     def _connect(self) -> "psycopg.Connection[Row]":
         if self._connection is None or self._connection.closed:
@@ -58,41 +57,25 @@ class PostgresConnection:
 
 
 class PostgresProbe:
-    """Asks each query once a round. A round that fails gives no samples, and the next one connects anew."""
+    """Asks each query once a round. One that fails is a gap of its own; a lost connection is made anew in the next round."""
 
     def __init__(self, dsn: str, queries: Mapping[str, str]) -> None:
         self._connection, self._queries = PostgresConnection(dsn), queries
 
-    def read(self) -> Iterator[Sample]:
+    def read(self) -> Iterator[Sample | Gap]:
         """One sample a query. Raises psycopg.Error when the database does not answer in time."""
         for name, query in self._queries.items():
-            rows = self._connection.rows(query.encode())
-            if rows and rows[0][0] is not None:
-                yield Sample(name, None, float(str(rows[0][0])))
+            try:
+                rows = self._connection.rows(query.encode())
+                value = float(str(rows[0][0])) if rows and rows[0][0] is not None else None
+            except (psycopg.Error, ValueError) as error:
+                if not self._connection.alive:
+                    raise
+                yield Gap(f"postgres {name}", f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+            else:
+                if value is not None:
+                    yield Sample(name, None, value)
 
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
-
-
-@contextmanager
-def _within(connection: "psycopg.Connection[Row]", seconds: float) -> Iterator[None]:
-    """Cut the connection when the time is over: libpq itself waits for ever. Raises NoAnswer then."""
-    cut = threading.Event()
-    # A copy, so that the number cannot come to mean another file meanwhile.
-    with socket.socket(fileno=os.dup(connection.fileno())) as line:
-
-        def cut_it() -> None:
-            cut.set()
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(seconds, cut_it)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except psycopg.OperationalError as error:
-            raise (NoAnswer(f"no answer within {seconds:g} s") if cut.is_set() else error) from None
-        finally:
-            timer.cancel()

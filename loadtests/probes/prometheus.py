@@ -56,7 +56,7 @@ class PrometheusProbe:
         for name, selected in self._selected.items():
             found = selected.add(texts)
             if found is None:
-                yield Gap(f"prometheus {self._name}", f"{name}: no such series: {selected.shown}")
+                yield Gap(f"prometheus {self._name} {name}", f"no such series: {selected.shown}")
             else:
                 yield from _facts(name, selected, found, elapsed_s)
 

@@ -104,7 +104,11 @@ def _following(evidence: Evidence) -> Iterator[str]:
 
 
 def _gaps(evidence: Evidence) -> Iterator[str]:
-    """Probes that did not answer, whether an objective needed them or not."""
+    """Probes that could not be had, did not keep up or did not answer, whether an objective needed them or not."""
+    for name, reason in sorted(evidence.probed.absent.items()):
+        yield f"{name}: not available: {reason}"
+    for name, rounds in sorted(evidence.probed.rare.items()):
+        yield f"{name}: {rounds:,} of {math.ceil(evidence.end_s):,} rounds"
     for name, (rounds, reason) in sorted(evidence.probed.gaps.items()):
         yield f"{name}: no answer in {rounds:,} of {math.ceil(evidence.end_s):,} s ({reason})"
 

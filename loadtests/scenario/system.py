@@ -11,6 +11,16 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a metric that a scenario makes up."""
 
 
+def _check_path(key: str, path: str, placeholder: str, meaning: str) -> None:
+    """Raises ValueError for a path that does not begin with `/`, or has other placeholders than its one."""
+    if not path.startswith("/"):
+        raise ValueError(f"{key} is a path and begins with /")
+    if placeholder not in path:
+        raise ValueError(f"{key} needs {placeholder}, {meaning}")
+    if set("{}") & set(path.replace(placeholder, "")):
+        raise ValueError(f"{key} has no placeholder but {placeholder}")
+
+
 class TasksApi(Table):
     """`[tasks.api]`: how users ask the target for their own tasks, each with a token of their own."""
 
@@ -33,10 +43,9 @@ class TasksApi(Table):
 
     @model_validator(mode="after")
     def _placeholders(self) -> "TasksApi":
-        if "{page}" not in self.page:
-            raise ValueError("page needs {page}, the number of the page")
-        if self.item is not None and "{id}" not in self.item:
-            raise ValueError("item needs {id}, the id of the task")
+        _check_path("page", self.page, "{page}", "the number of the page")
+        if self.item is not None:
+            _check_path("item", self.item, "{id}", "the id of the task")
         return self
 
 

@@ -44,17 +44,6 @@ class State(NamedTuple):
     ended: float | None = None
 
 
-class TargetClock(NamedTuple):
-    """How far the target's clock is ahead of this machine's, and the doubt about it, in seconds."""
-
-    offset_s: float = 0.0
-    doubt_s: float = 0.0
-
-    def ours(self, moment: float | None) -> float | None:
-        """The target's moment on this machine's clock: corrected when the difference is larger than its doubt."""
-        return moment if moment is None or abs(self.offset_s) <= self.doubt_s else moment - self.offset_s
-
-
 class TaskIndex:
     """The accepted tasks by id, in a temporary file beside `place`. Raises RunError when the disk refuses."""
 

@@ -1,8 +1,11 @@
 """Probes and the following of tasks, against a real PostgreSQL."""
 
 import json
+import select
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,11 +20,13 @@ from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import Probe, ProbeWatch
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.process import ProcessProbe
-from loadtests.probes.sample import Sample
+from loadtests.probes.sample import Gap, Sample
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import read_lines
+from loadtests.store.tasks import State, TaskIndex
+from tests.probing import values
 
 QUERY = "SELECT id, status, ended FROM jobs WHERE id = ANY(%(ids)s)"
 
@@ -56,7 +61,8 @@ def _accept(folder: RunFolder, *ids: str) -> None:
 
 def _follow(folder: RunFolder, dsn: str, pause: Callable[[float], None] = time.sleep, own: bool = True, **tasks: str) -> None:
     asked = Tasks.model_validate({"query": QUERY, **tasks})
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own), pause)
+    with closing(SqlWay(dsn, asked, own)) as way:
+        follow_tasks(folder, asked, way, pause)
 
 
 def test_follow_waits_for_the_end_of_each_task(database: tuple[str, int], folder: RunFolder) -> None:
@@ -205,7 +211,8 @@ def test_ids_and_statuses_need_not_be_text(database: tuple[str, int], folder: Ru
             "deadline": "10ms",
         }
     )
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep)
+    with closing(SqlWay(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep)
     assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed", "unfinished"]
     followed, names = read_lines(folder.file("events.jsonl"))
     assert (followed["known"], followed["extra"], names["foreign"]) == (2, 1, [other])
@@ -235,11 +242,81 @@ def test_hurry_ends_the_following_of_a_database(
     _insert(dsn, [(task, "completed", 5.0) for task in ("a", "b", "c")])
     _accept(folder, "a", "b", "c")
     asked = Tasks.model_validate({"query": QUERY, "deadline": "1h"})
-    follow_tasks(folder, asked, SqlWay(dsn, asked, own=True), time.sleep, hurry=lambda: True)
+    batches: list[Sequence[State]] = []
+
+    class Watched(SqlWay):
+        def ask(self, index: TaskIndex, check: Callable[[], None]) -> Iterator[Sequence[State]]:
+            for states in super().ask(index, check):
+                batches.append(states)
+                yield states
+
+    with closing(Watched(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep, hurry=lambda: bool(batches))
     (followed,) = read_lines(folder.file("events.jsonl"))
     assert followed["trouble"].startswith("interrupted")
     found = [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))]
     assert found == ["completed", "completed", "unfinished"]
+
+
+SLEEPS = "SELECT 'a', 'completed', 5 FROM pg_sleep(120) WHERE 'a' = ANY(%(ids)s)"
+
+
+@pytest.mark.parametrize("by", ["hurry", "its time", "the deadline"])
+def test_statement_without_an_answer_is_cut(
+    database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """By who is in a hurry, after its own time, and when the following's time is over; nothing is taken for lost."""
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    if by == "its time":
+        monkeypatch.setattr("loadtests.orchestrate.follow_sql.SILENT_S", 0.3)
+    if by == "the deadline":
+        monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 1.0)
+    asked = Tasks.model_validate({"query": SLEEPS, "deadline": "1h" if by == "hurry" else "100ms"})
+
+    def hurry() -> bool:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(120)%WHERE%a%'"
+            ((sleeping,),) = connection.execute(query + " AND pid <> pg_backend_pid()").fetchall()
+        return bool(sleeping)
+
+    before = time.monotonic()
+    with closing(SqlWay(dsn, asked, own=True)) as way:
+        follow_tasks(folder, asked, way, time.sleep, hurry if by == "hurry" else lambda: False)
+    assert time.monotonic() - before < 9, "the server's own limit of ten seconds had no part in it"
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    words = {"hurry": "interrupted", "its time": "no answer within 0.3 s", "the deadline": "1 s after the deadline"}
+    assert followed["trouble"].startswith(words[by])
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["unfinished"]
+
+
+def test_server_that_lets_nobody_in_is_left(folder: RunFolder) -> None:
+    """By who is in a hurry, while the connection is being made."""
+    _accept(folder, "a")
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        asked = Tasks.model_validate({"query": QUERY, "deadline": "1h"})
+        way = SqlWay(f"postgresql://nobody@127.0.0.1:{server.getsockname()[1]}/none", asked, own=True)
+
+        def hurry() -> bool:
+            return bool(select.select([server], [], [], 0)[0])
+
+        with closing(way):
+            follow_tasks(folder, asked, way, time.sleep, hurry)
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["trouble"].startswith("interrupted")
+
+
+def test_count_without_an_answer_is_cut(database: tuple[str, int], folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of the accepted tasks is known all the same."""
+    monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 1.0)
+    dsn, _ = database
+    _insert(dsn, [("a", "completed", 5.0)])
+    _accept(folder, "a")
+    _follow(folder, dsn, rows="SELECT count(*) FROM pg_sleep(120)")
+    (followed,) = read_lines(folder.file("events.jsonl"))
+    assert followed["rows_trouble"] == "the target's other tasks could not be counted in time"
+    assert [record["outcome"] for record in read_lines(folder.file("tasks.jsonl"))] == ["completed"]
 
 
 def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFolder) -> None:
@@ -265,9 +342,34 @@ def test_probes_write_samples_and_gaps(database: tuple[str, int], folder: RunFol
     assert min(len(good), len(process), len(bad)) >= 3
     assert all(one["samples"] == [["in_progress", None, 1.0]] for one in good)
     assert all(sample[1] == "postgres" and sample[2] >= 0 for one in process for sample in one["samples"])
-    assert all(list(one["gaps"]) == ["bad"] and "nonsense" in one["gaps"]["bad"] for one in bad)
+    assert all(list(one["gaps"]) == ["postgres nonsense"] for one in bad)
+    assert all('column "nonsense" does not exist' in one["gaps"]["postgres nonsense"] for one in bad)
     gaps = [later["time"] - earlier["time"] for earlier, later in pairwise(good)]
     assert all(0.5 < gap < 3 for gap in gaps), json.dumps(gaps)
+
+
+def test_query_that_fails_is_a_gap_of_its_own(database: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its name and reason, on the same connection; those after it are asked."""
+    monkeypatch.setattr("loadtests.probes.postgres.TIMEOUT_S", 1)
+    dsn, _ = database
+    queries = {
+        "first": "SELECT 1",
+        "wrong": "SELECT nonsense",
+        "none": "SELECT 1 WHERE false",
+        "text": "SELECT 'many'",
+        "slow": "SELECT pg_sleep(60)",
+        "no_rows": "CREATE TEMPORARY TABLE of_the_probe ()",
+        "last": "SELECT pg_backend_pid()",
+    }
+    with closing(PostgresProbe(dsn, queries)) as probe:
+        facts = list(probe.read())
+        again = list(probe.read())
+    found, gaps = values(facts), {fact.what: fact.reason for fact in facts if isinstance(fact, Gap)}
+    assert set(found) == {("first", None), ("last", None)}
+    assert list(gaps) == ["postgres wrong", "postgres text", "postgres slow", "postgres no_rows"]
+    assert gaps["postgres wrong"].startswith('UndefinedColumn: column "nonsense" does not exist')
+    assert gaps["postgres slow"].startswith("QueryCanceled")
+    assert values(again)["last", None] == found["last", None], "the connection is the same"
 
 
 def test_frozen_probe_stops_no_other(database: tuple[str, int], folder: RunFolder) -> None:
@@ -294,10 +396,10 @@ def test_probe_connects_again_after_a_loss(database: tuple[str, int]) -> None:
     """A probe whose connection was cut fails once and works again in the next round."""
     dsn, _ = database
     probe = PostgresProbe(dsn, {"one": "SELECT 1"})
-    assert [sample.value for sample in probe.read()] == [1.0]
+    assert values(probe.read()) == {("one", None): 1.0}
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'loadtest-probe'")
     with pytest.raises(psycopg.Error):
         list(probe.read())
-    assert [sample.value for sample in probe.read()] == [1.0]
+    assert values(probe.read()) == {("one", None): 1.0}
     probe.close()

@@ -1,7 +1,9 @@
 """Accepted tasks followed through the API, against a real server that knows, forgets and misbehaves as told."""
 
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import count
@@ -14,12 +16,14 @@ import pytest
 from loadtests.measure.snapshot import Accepted
 from loadtests.orchestrate.follow import follow_tasks
 from loadtests.orchestrate.follow_api import AT_ONCE, ApiWay
-from loadtests.orchestrate.people import People
+from loadtests.orchestrate.people import People, UnansweredError
 from loadtests.scenario.schema import Auth
 from loadtests.scenario.system import Tasks
 from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import read_lines
+from loadtests.store.tasks import State, TaskIndex
+from tests.probing import eventually
 from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always, running_task_target
 
 PAGE = "/tasks?page={page}"
@@ -54,12 +58,13 @@ def follow(
     hurry: Callable[[], bool] = lambda: False,
     deadline: str = "100ms",
     started_ago_s: float = 30.0,
+    timeout_s: float = 10.0,
     **api: str,
 ) -> dict[str, Any]:
     """The event that tells how it went; the load began so long ago."""
     tasks = Tasks.model_validate({"api": {"page": PAGE, **api}, "deadline": deadline})
     assert tasks.api is not None
-    people = People(target.url, auth, SECRET, AT_ONCE)
+    people = People(target.url, auth, SECRET, AT_ONCE, timeout_s)
     with closing(ApiWay(people, tasks.api, time.time() - started_ago_s)) as way:
         follow_tasks(folder, tasks, way, pause, hurry)
     return next(event for event in read_lines(folder.file("events.jsonl")) if event["event"] == "followed")
@@ -284,9 +289,8 @@ def test_target_that_is_away_at_the_end_is_trouble(folder: RunFolder, target: Ta
     assert (event["known"], event["extra"]) == (2, None)
 
 
-def test_target_that_hangs_is_trouble(folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not waited for without end."""
-    monkeypatch.setattr("loadtests.orchestrate.people.TIMEOUT_S", 0.2)
+def test_target_that_hangs_is_trouble(folder: RunFolder, target: TaskTarget) -> None:
+    """It is not waited for without end, and who was silent is not asked the same once more."""
     thawed = Event()
 
     def page(user: int, page: int) -> Reply:
@@ -295,10 +299,66 @@ def test_target_that_hangs_is_trouble(folder: RunFolder, target: TaskTarget, mon
 
     target.page = page
     accept(folder, mine=1)
-    event = follow(folder, target)
+    rounds: list[float] = []
+    event = follow(folder, target, pause=rounds.append, hurry=lambda: bool(rounds), deadline="1h", timeout_s=0.2)
     thawed.set()
     assert "timed out" in event["trouble"]
+    assert len(target.asked) == 1
     assert outcomes(folder) == {"mine": "unfinished"}
+
+
+@pytest.mark.parametrize("by", ["hurry", "deadline"])
+@pytest.mark.parametrize("first", [1, 2], ids=["the clock", "the pages"])
+def test_requests_under_way_hold_nobody_up(
+    folder: RunFolder, target: TaskTarget, by: str, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When time is up, or patience, the following ends; so does its command, and nothing is sent any more."""
+    monkeypatch.setattr("loadtests.orchestrate.follow.GRACE_S", 0.3)
+    thawed = Event()
+
+    def page(user: int, page: int) -> Reply:
+        if len(target.asked) >= first:
+            thawed.wait(60)
+        return target.paged(user, page)
+
+    target.page = page
+    accept(folder, **{f"task-{user}": user for user in range(40)})
+    hurry = (lambda: len(target.asked) >= first) if by == "hurry" else lambda: False
+    before = time.monotonic()
+    event = follow(folder, target, hurry=hurry, deadline="1h" if by == "hurry" else "100ms", timeout_s=50)
+    assert time.monotonic() - before < 20
+    assert event["trouble"].startswith("interrupted" if by == "hurry" else "0.3 s after the deadline")
+    assert set(outcomes(folder).values()) == {"unfinished"}
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "follow")
+    thawed.set()
+    eventually(lambda: all(thread.name != "follow" for thread in threading.enumerate()), "its threads end")
+    assert len(target.asked) <= 1 + AT_ONCE  # the look at the clock, and what was under way
+
+
+def test_connection_that_was_closed_meanwhile_is_replaced() -> None:
+    """A server closes connections that nobody used for a while: a GET is sent again, once, if that was asked for."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""]
+        served: list[bytes] = []
+
+        def serve() -> None:
+            for _ in range(4):
+                connection, _ = server.accept()
+                with connection:
+                    served.append(connection.recv(65536))
+                    connection.sendall(replies[len(served) % 2])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        host = f"http://127.0.0.1:{server.getsockname()[1]}"
+        for again in (True, False):
+            with closing(People(host, Auth(mode="none"), "", 1, again=again)) as people:
+                if again:
+                    assert people.get(1, "/").data == {}
+                else:
+                    with pytest.raises(UnansweredError, match="closed connection"):
+                        people.get(1, "/")
+    assert len(served) == 3
 
 
 def test_nobody_listens(folder: RunFolder, target: TaskTarget) -> None:
@@ -391,11 +451,21 @@ def test_hurry_ends_the_waiting(folder: RunFolder, target: TaskTarget) -> None:
     assert outcomes(folder) == {"mine": "completed", "stuck": "unfinished", "lost": "lost"}
 
 
-def test_hurry_after_everything_ended_is_no_trouble(folder: RunFolder, target: TaskTarget) -> None:
+def test_hurry_after_everything_ended_is_no_trouble(
+    folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the last page has told of the last task, nothing is left to be interrupted."""
     target.add(1, "mine")
     accept(folder, mine=1)
-    event = follow(folder, target, hurry=lambda: len(target.asked) >= 2)  # the look at the clock, and the page
+    noted: list[Sequence[State]] = []
+
+    class Watched(TaskIndex):
+        def note(self, states: Sequence[State], final: Collection[str]) -> None:
+            super().note(states, final)
+            noted.append(states)
+
+    monkeypatch.setattr("loadtests.orchestrate.follow.TaskIndex", Watched)
+    event = follow(folder, target, hurry=lambda: bool(noted))
     assert event["trouble"] is None
     assert outcomes(folder) == {"mine": "completed"}
 

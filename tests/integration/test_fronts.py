@@ -1,8 +1,10 @@
 """A stack with proxies in front of some parts: the others and the load reach them through these, the harness directly."""
 
+import signal
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +15,9 @@ import redis
 from loadtests import settings
 from loadtests.orchestrate.embedded import EmbeddedStack
 from loadtests.orchestrate.processes import ProcessManager
+from loadtests.orchestrate.ways import people_of
 from tests.e2e.command import ROOT
+from tests.unit.texts import BASE, plan_of
 
 STACK = """
 python = "python"
@@ -74,6 +78,7 @@ def test_the_load_goes_through_the_target_s_proxy(processes: ProcessManager, tmp
     (front,) = stack.fronts["target"]
     assert stack.fronts["front"] == (front,)
     assert port_of(stack.host) == front.port != port_of(stack.addresses["front"][0])
+    assert stack.direct == stack.addresses["front"][0]
     behind = [one.port for one in stack.fronts["api"]]
     environment = Path(f"/proc/{stack.services['front'][0].process.pid}/environ").read_bytes().decode().split("\0")
     assert f"BEHIND=127.0.0.1:{behind[0]},127.0.0.1:{behind[1]}" in environment
@@ -91,3 +96,15 @@ def test_without_faults_nothing_stands_in_front(processes: ProcessManager, tmp_p
     stack = EmbeddedStack(processes, definition, "wheels", None).up(1, {})
     assert not stack.fronts and stack.addresses["front"] == (stack.host,)
     assert not list(tmp_path.glob("proxy*.log"))
+
+
+def test_who_asks_for_tasks_goes_past_the_target_s_proxy(processes: ProcessManager, tmp_path: Path) -> None:
+    """A fault in front of the target is the load's alone."""
+    (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "tasks.json").write_text("{}")
+    definition = tmp_path / "stack.toml"
+    definition.write_text(STACK)
+    stack = EmbeddedStack(processes, definition, "wheels", None, {"target"}).up(1, {})
+    processes.end(processes.named("proxy-front"), signal.SIGKILL)
+    with closing(people_of(plan_of(tmp_path, BASE).scenario, stack, 1)) as people:
+        assert people.get(1, "/tasks.json").data == {}

@@ -14,11 +14,13 @@ import pytest
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.servers import make_state_folder, start_postgres
 from loadtests.orchestrate.watch import ProbeWatch
-from loadtests.probes.postgres import NoAnswer, PostgresProbe
+from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.postgres_statistics import PostgresStatisticsProbe
+from loadtests.probes.within import NoAnswer
 from loadtests.store.folder import create_folder
 from loadtests.store.records import read_lines
 from tests.conftest import missing
+from tests.probing import values
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,7 @@ def eventually(probe: PostgresStatisticsProbe, holds: Callable[[dict[str, float]
 def test_the_probes_themselves_are_left_out(dsn: str, probe: PostgresStatisticsProbe) -> None:
     """Neither this probe's connection nor that of the scenario's own queries is the stack's, nor are their locks."""
     own = PostgresProbe(dsn, {"one": "SELECT 1"})
-    assert [sample.value for sample in own.read()] == [1.0]
+    assert values(own.read()) == {("one", None): 1.0}
     found = eventually(probe, lambda found: found["pg_connections"] == 0)
     assert found["pg_locks"] == found["pg_connections_active"] == found["pg_longest_transaction"] == 0
     own.close()

@@ -173,7 +173,7 @@ def test_endpoint_is_scraped(services: tuple[Service, Service]) -> None:
     assert values(first) == {("depth", None): 3.0}
     assert Cumulative("gets", 100.0) in first
     (gap,) = [fact for fact in first if isinstance(fact, Gap)]
-    assert gap == Gap("prometheus api", 'nothing: no such series: requests_total{method=~"PATCH"}')
+    assert gap == Gap("prometheus api nothing", 'no such series: requests_total{method=~"PATCH"}')
     service.requests.labels("GET").inc(50)
     for _ in range(100):
         service.seconds.observe(0.15)

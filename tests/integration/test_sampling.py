@@ -1,16 +1,18 @@
 """The probe of accepted tasks while the load runs, against a real server that knows them or does not."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from loadtests.measure.snapshot import Accepted
 from loadtests.orchestrate.people import People
-from loadtests.orchestrate.sampling import AT_ONCE, KEPT_ROUNDS, TaskSampler
+from loadtests.orchestrate.sampling import AT_ONCE, ROUND_S, TaskSampler
 from loadtests.orchestrate.ways import start_of
 from loadtests.probes.sample import Gap, Sample
 from loadtests.scenario.schema import Auth
@@ -18,8 +20,9 @@ from loadtests.scenario.system import TasksApi
 from loadtests.store.accepted import AcceptedWriter
 from loadtests.store.folder import RunFolder, create_folder
 from loadtests.store.records import append_lines
-from tests.task_target import GUEST, MINT, SECRET, TaskTarget, always, running_task_target
+from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always, running_task_target
 
+API = TasksApi(page="/tasks?page={page}", item="/tasks/{id}")
 MOST = 4
 STARTED_AGO_S = 100.0
 
@@ -48,8 +51,8 @@ def sampler(folder: RunFolder, target: TaskTarget) -> Iterator[TaskSampler]:
 
 def make_sampler(folder: RunFolder, target: TaskTarget, most: int = MOST, auth: Auth = MINT) -> TaskSampler:
     """The probe, as a run makes it."""
-    asked = TasksApi(page="/tasks?page={page}", item="/tasks/{id}")
-    return TaskSampler(folder, People(target.url, auth, SECRET, AT_ONCE), asked, {"completed", "failed"}, most)
+    people = People(target.url, auth, SECRET, AT_ONCE, ROUND_S, again=False)
+    return TaskSampler(folder, people, API, {"completed", "failed"}, most)
 
 
 def accept(folder: RunFolder, *ids: str, writer: str = "0", user: int = 1, at_s: float = 50.0) -> None:
@@ -67,7 +70,7 @@ def read(sampler: TaskSampler) -> tuple[dict[str, float], list[Gap]]:
 
 
 def unfinished(sampler: TaskSampler) -> float:
-    """How many tasks are watched after one more round."""
+    """How many tasks had no end in one more round."""
     return read(sampler)[0]["tasks_sampled_unfinished"]
 
 
@@ -154,7 +157,7 @@ def test_api_that_fails_is_a_gap(
     accept(folder, "a")
     target.item = always(status, said)
     samples, gaps = read(sampler)
-    assert samples["tasks_sampled_unfinished"] == 1
+    assert samples.get("tasks_sampled_unfinished") == (1 if words is None else None)
     assert ("tasks_sampled_processing" in samples) == (words is None)
     assert [gap.what for gap in gaps] == (["sampled tasks"] if words else [])
     if words:
@@ -162,34 +165,60 @@ def test_api_that_fails_is_a_gap(
     target.item = None
     samples, gaps = read(sampler)
     assert (samples["tasks_sampled_unfinished"], gaps) == (0, [])
+    assert len(target.asked) == 2
 
 
 def test_target_that_is_away_is_a_gap(folder: RunFolder) -> None:
-    """A refused connection says so; the tasks are kept."""
+    """A refused connection says so, and nothing is known of the tasks."""
     accept(folder, "a", "b")
     with closing(make_sampler(folder, TaskTarget("http://127.0.0.1:9"))) as sampler:
         samples, (gap,) = read(sampler)
-    assert samples["tasks_sampled_unfinished"] == 2
+    assert samples == {}
     assert gap.reason.startswith("2 of 2 requests: GET /tasks/")
     assert "refused" in gap.reason
 
 
 def test_so_many_are_asked_for_in_a_round(folder: RunFolder, target: TaskTarget, sampler: TaskSampler) -> None:
-    """And so many are kept, whatever the load; in turn, each of them is asked for."""
+    """And no more, whatever the load; those that had no end take the room of others, and only they have none."""
     for number in range(100):
-        target.add(1, f"t{number}", "processing")
-    seen: list[float] = []
-    for rounds in range(KEPT_ROUNDS + 3):
-        accept(folder, *(f"t{number}" for number in range(rounds * 10, rounds * 10 + 10)))
+        target.add(1, f"t{number}", "completed" if number < 50 else "processing")
+    for first in range(0, 100, 10):
+        accept(folder, *(f"t{number}" for number in range(first, first + 10)))
         target.asked.clear()
-        seen.append(unfinished(sampler))
+        assert unfinished(sampler) == (0 if first < 50 else MOST)
         assert len(target.asked) == MOST
-    assert seen == [min(MOST * (count + 1), MOST * KEPT_ROUNDS) for count in range(KEPT_ROUNDS + 3)]
+    stuck = sorted(target.asked)
+    for task in target.tasks[1]:
+        task["status"] = "completed"
     target.asked.clear()
-    for _ in range(KEPT_ROUNDS):
-        read(sampler)
-    paths = [path for _, path in target.asked]
-    assert len(paths) == len(set(paths)) == MOST * KEPT_ROUNDS
+    assert unfinished(sampler) == 0
+    assert sorted(target.asked) == stuck
+
+
+def test_round_has_its_time(folder: RunFolder, target: TaskTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a silent target does not say by then is a gap; what it says is told; and the end waits for nobody."""
+    monkeypatch.setattr("loadtests.orchestrate.sampling.ROUND_S", 0.5)
+    thawed = Event()
+    target.add(1, "a")
+
+    def item(user: int, task: str) -> Reply:
+        if task != "a":
+            thawed.wait(60)
+        return target.one(user, task)
+
+    target.item = item
+    accept(folder, "a", *(f"hangs-{number}" for number in range(3 * AT_ONCE)))
+    people = People(target.url, MINT, SECRET, AT_ONCE, timeout_s=50)
+    before = time.monotonic()
+    with closing(TaskSampler(folder, people, API, {"completed"}, 3 * AT_ONCE + 1)) as sampler:
+        samples, (gap,) = read(sampler)
+        assert gap.reason in {f"{count} of {3 * AT_ONCE + 1} requests: no answer within 0.5 s" for count in (24, 25)}
+        assert samples.get("tasks_sampled_unfinished", 0) == 0
+        _, (again,) = read(sampler)
+        assert "no answer within 0.5 s" in again.reason
+    assert time.monotonic() - before < 20
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "sample")
+    thawed.set()
 
 
 def test_every_writers_tasks_are_sampled(folder: RunFolder, target: TaskTarget) -> None:
@@ -252,8 +281,7 @@ def test_guests_whose_tokens_were_refused_log_in_again(folder: RunFolder, target
     target.add(1, "a", "processing")
     accept(folder, "a")
     people = People(target.url, GUEST, SECRET, AT_ONCE)
-    api = TasksApi(page="/tasks?page={page}", item="/tasks/{id}")
-    with closing(TaskSampler(folder, people, api, {"completed"}, MOST)) as sampler:
+    with closing(TaskSampler(folder, people, API, {"completed"}, MOST)) as sampler:
         assert read(sampler)[1] == []
         target.revoked |= {token.access for token in people._tokens.values()}
         _, (gap,) = read(sampler)

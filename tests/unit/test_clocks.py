@@ -39,6 +39,23 @@ def test_error_of_a_clock() -> None:
     assert WorkerClock("w", begin, None).error_s == 0.25
 
 
+@pytest.mark.parametrize(
+    ("clock", "ours"),
+    [
+        (ClockReading(0.0, 0.0), 100.0),
+        (ClockReading(3600.0, 0.5), -3500.0),
+        (ClockReading(-2.0, 0.5), 102.0),
+        (ClockReading(0.4, 0.5), 100.0),
+        (ClockReading(-0.5, 0.5), 100.0),
+    ],
+    ids=["right", "an hour ahead", "behind", "within the doubt", "as far as the doubt"],
+)
+def test_moment_of_the_other_clock_on_this_one(clock: ClockReading, ours: float) -> None:
+    """A difference is taken out only when it is sure; no moment stays none."""
+    assert clock.ours(100.0) == ours
+    assert clock.ours(None) is None
+
+
 def test_a_check_asks_one_question_after_the_other() -> None:
     """By the clock that it is given; the shortest round counts, an answer that comes twice does not."""
     trips_s = [0.4, 0.3, 0.02, *[0.1] * (ROUNDS - 3)]

@@ -98,12 +98,88 @@ def test_no_data_says_why(tmp_path: Path) -> None:
     assert {found[name].status for name in ("hits", "memory", "reads", "slow")} == {"fail"}
 
 
+def notes(tmp_path: Path, *records: dict[str, Any]) -> list[str]:
+    """What the verdict notes of the probes after a run with these records."""
+    run = complete(SyntheticRun.create(tmp_path, changed("\n[health]\n", ASKED, TEXT)))
+    append_lines(run.folder.file("probes.jsonl"), records)
+    return [note for note in judge(run.evidence()).notes if not note.startswith("done: the limit")]
+
+
 def test_gaps_are_told_whoever_needed_them(tmp_path: Path) -> None:
     """The verdict notes each probe that did not answer: how often, and the reason it gave most."""
-    run = complete(SyntheticRun.create(tmp_path, changed("\n[health]\n", ASKED, TEXT)))
-    reasons = ["refused", "timed out", "refused"]
-    append_lines(
-        run.folder.file("probes.jsonl"),
-        (record(second, "redis", gaps={"redis": reason}) for second, reason in enumerate(reasons)),
-    )
-    assert judge(run.evidence()).notes[-1] == "redis: no answer in 3 of 10 s (refused)"
+    reasons = ["refused", "timed out", "refused", *[None] * 7]
+    records = (record(at_s, "redis", gaps={"redis": why} if why else {}) for at_s, why in enumerate(reasons))
+    assert notes(tmp_path, *records) == ["redis: no answer in 3 of 10 s (refused)"]
+
+
+@pytest.mark.parametrize(("rounds", "told"), [(9, []), (8, []), (7, ["sampled tasks: 7 of 10 rounds"]), (0, None)])
+def test_rounds_that_did_not_happen_are_told(tmp_path: Path, rounds: int, told: list[str] | None) -> None:
+    """A probe whose rounds took too long, answered or not, and one that came to none; with most of them there is no note."""
+    before = record(-1, "sampled tasks")
+    found = notes(tmp_path, before, *(record(at_s + 0.5, "sampled tasks") for at_s in range(rounds)))
+    assert found == (["sampled tasks: 0 of 10 rounds"] if told is None else told)
+
+
+def test_probe_that_could_not_be_had_is_told(tmp_path: Path) -> None:
+    """It is no round without an answer."""
+    absent = {"time": EPOCH - 3, "samples": [], "gaps": {"redis": "LOADTEST_REDIS_URL is not set", "containers": "no engine"}}
+    assert notes(tmp_path, absent) == [
+        "containers: not available: no engine",
+        "redis: not available: LOADTEST_REDIS_URL is not set",
+    ]
+
+
+MORE = (
+    ASKED.replace("redis = true", 'redis = true\ncontainers = ["web"]\npostgres = { own = "SELECT 1", other = "SELECT 1" }')
+    .replace('["api"]', '["api", "redis"]')
+    .replace('memory = "', 'cache = "memory(redis).max < 1B"\nweb = "memory(web).max < 1B"\nown = "own.max < 1"\nmemory = "')
+)
+
+
+def reasons(tmp_path: Path, *records: dict[str, Any]) -> dict[str, str | None]:
+    """Why nothing, or too little, is known of what objectives ask for."""
+    run = complete(SyntheticRun.create(tmp_path, changed("\n[health]\n", MORE, TEXT)))
+    append_lines(run.folder.file("probes.jsonl"), records)
+    found = {one.name: one.observed_text for one in judge(run.evidence()).objectives}
+    asked = ("cache", "web", "own", "memory", "reads", "slow", "hits")
+    return {name: found[name].partition("(")[2].rstrip(")") or None for name in asked if name in found}
+
+
+@pytest.mark.parametrize(
+    ("gaps", "told"),
+    [
+        ({"redis": "INFO is away"}, {"hits": "INFO is away"}),
+        ({"process redis": "was killed"}, {"cache": "was killed"}),
+        ({"process api-2": "was killed"}, {"memory": "was killed"}),
+        ({"process api-gateway": "was killed"}, {}),
+        ({"processes": "no table"}, {"memory": "no table", "cache": "no table"}),
+        ({"containers": "no engine"}, {"web": "no engine"}),
+        ({"process web": "no such container"}, {"web": "no such container"}),
+        ({"postgres other": "no such table"}, {}),
+        ({"postgres own": "no such table"}, {"own": "no such table"}),
+        ({"postgres": "away"}, {"own": "away"}),
+        ({"prometheus api server_time": "no such series"}, {"slow": "no such series"}),
+        ({"prometheus api list_reads": "no such series"}, {"reads": "no such series"}),
+        ({"prometheus api lists": "no such series"}, {"reads": "no such series"}),
+        ({"prometheus api": "away"}, {"reads": "away", "slow": "away"}),
+    ],
+    ids=lambda value: next(iter(value), "nobody") if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("absent", [False, True], ids=["gap", "absent"])
+def test_silence_is_its_own_probes(tmp_path: Path, gaps: dict[str, str], told: dict[str, str], absent: bool) -> None:
+    """A reason is given for what that probe, that query, that series or that service would have told, and for nothing else."""
+    said = {"time": EPOCH - 3, "samples": [], "gaps": gaps} if absent else record(1, "whoever", gaps=gaps)
+    found = reasons(tmp_path, said)
+    assert {name: reason for name, reason in found.items() if reason} == told
+
+
+def test_query_may_rest_while_another_fails(tmp_path: Path) -> None:
+    """What fails is known for too little of the load; what has nothing to tell, beside it, is not."""
+    rounds = [record(at_s + 0.5, "postgres", gaps={"postgres other": "no such table"}) for at_s in range(LENGTH_S - 1)]
+    run = complete(SyntheticRun.create(tmp_path, changed("\n[health]\n", MORE, TEXT)))
+    told = [("own", None, 0.5), ("other", None, 1.0)]
+    append_lines(run.folder.file("probes.jsonl"), [*rounds, record(9.5, "postgres", *told)])
+    doubts = run.evidence().probed.doubts()
+    assert {key[0]: text for key, text in doubts.items() if key[0] in ("own", "other")} == {
+        "other": "known for 1 of 10 s only (no such table)"
+    }

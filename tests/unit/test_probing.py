@@ -12,7 +12,7 @@ from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.preflight import check_redis_urls
 from loadtests.orchestrate.probing import check_services, make_probes
-from loadtests.orchestrate.watch import reason_of, round_of, without_secrets
+from loadtests.orchestrate.watch import next_round, reason_of, round_of, without_secrets
 from loadtests.probes.sample import Counter, Distribution, Fact, Gap, Sample
 from loadtests.scenario.load import load_plan
 from loadtests.scenario.plan import Plan
@@ -171,3 +171,13 @@ def test_reasons_hold_no_passwords(text: str, shown: str) -> None:
     """Addresses lose user and password, whatever library repeats them."""
     assert without_secrets(text) == shown
     assert reason_of(ValueError(text)) == f"ValueError: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("begins", "next_s"),
+    [(10.0, 11.0), (10.1, 11.0), (10.5, 11.0), (10.9, 11.4), (12.0, 12.5)],
+    ids=["in time", "a little late", "half a second late", "later", "after a round of two seconds"],
+)
+def test_rounds_keep_apart(begins: float, next_s: float) -> None:
+    """A round a second; after one that took longer the next begins at once, and the one after that not in the same moment."""
+    assert next_round(10.0, begins) == next_s

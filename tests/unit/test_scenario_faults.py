@@ -11,6 +11,7 @@ from tests.unit.texts import BASE, changed, plan_of, problems_of, write_scenario
 
 DURATION = 'duration = "10s"'
 CLOSED = 'model = "closed"\nthink_time = ["1s", "2s"]'
+API = BASE + '[tasks.api]\npage = "{page}"\nitem = "{item}"\n'
 
 ONE_FAULT = [
     ("unknown table", BASE + "[loda]\nx = 1\n", "loda", "unknown key; did you mean 'load'"),
@@ -18,6 +19,13 @@ ONE_FAULT = [
     ("unknown key, nothing alike", changed("users = 10", "users = 10\nqqq = 5"), "load.qqq", "unknown key$"),
     ("unknown key in a list", changed("weight = 3", "wieght = 3"), "mix[0].wieght", "unknown key; did you mean 'weight'"),
     ("unknown key of tasks", BASE + '[tasks]\nquery = "x"\ndeadlien = "1s"\n', "tasks.deadlien", "did you mean 'deadline'"),
+    ("page without a number", API.format(page="/t", item="/t/{id}"), "tasks.api", "page needs {page}"),
+    ("page with more", API.format(page="/t?{foo}&p={page}", item="/t/{id}"), "tasks.api", "page has no placeholder but {page}"),
+    ("page with a brace", API.format(page="/t?p={page}{", item="/t/{id}"), "tasks.api", "page has no placeholder but {page}"),
+    ("page that is no path", API.format(page="t?p={page}", item="/t/{id}"), "tasks.api", "page is a path and begins with /"),
+    ("item without an id", API.format(page="/t?p={page}", item="/t"), "tasks.api", "item needs {id}"),
+    ("item with more", API.format(page="/t?p={page}", item="/t/{id}/{}"), "tasks.api", "item has no placeholder but {id}"),
+    ("item that is no path", API.format(page="/t?p={page}", item="{id}"), "tasks.api", "item is a path and begins with /"),
     ("missing key", changed("users = 10\n", ""), "load.users", "is missing"),
     ("missing name", changed('name = "small"\n', ""), "name", "is missing"),
     ("name with a slash", changed('"small"', '"../small"'), "name", "should match pattern .*got '../small'"),

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.errors import RunError
 from loadtests.store import tasks as store
-from loadtests.store.tasks import State, TargetClock, TaskIndex
+from loadtests.store.tasks import State, TaskIndex
 
 FINAL = ("completed", "failed")
 
@@ -165,20 +165,3 @@ def _overfill(place: Path) -> None:
     with TaskIndex(place) as index:
         index._connection.execute("PRAGMA max_page_count = 8")
         index.fill(accepted(*(f"task-{number}" for number in range(10_000))))
-
-
-@pytest.mark.parametrize(
-    ("clock", "ours"),
-    [
-        (TargetClock(), 100.0),
-        (TargetClock(3600.0, 0.5), -3500.0),
-        (TargetClock(-2.0, 0.5), 102.0),
-        (TargetClock(0.4, 0.5), 100.0),
-        (TargetClock(-0.5, 0.5), 100.0),
-    ],
-    ids=["right", "an hour ahead", "behind", "within the doubt", "as far as the doubt"],
-)
-def test_moment_of_the_target_on_this_clock(clock: TargetClock, ours: float) -> None:
-    """A difference is taken out only when it is sure; no moment stays none."""
-    assert clock.ours(100.0) == ours
-    assert clock.ours(None) is None
