@@ -17,8 +17,10 @@ const scaled = (steps) => (v) => {
   const [unit, factor] = steps.find(([, least]) => Math.abs(v) >= least) || steps.at(-1);
   return v === 0 ? "0" : `${significant(v / factor)} ${unit}`;
 };
+/* Those of metrics, in their base units, and ms. */
 const units = {
   ms: scaled([["s", 1e3], ["ms", 1], ["us", 1e-3]]),
+  duration: scaled([["s", 1], ["ms", 1e-3], ["us", 1e-6]]),
   size: scaled([["GB", 1e9], ["MB", 1e6], ["kB", 1e3], ["B", 1]]),
   ratio: (v) => `${significant(v * 100)} %`,
   rate: (v) => `${significant(v)}/s`,

@@ -8,11 +8,11 @@ import pytest
 from loadtests.report.write import write_report
 from tests.browser import Browser, program, running_browser
 from tests.conftest import missing
-from tests.unit.rich_run import rich_run
+from tests.unit.rich_run import GAUGES, rich_run
 from tests.unit.runs import SyntheticRun
 
-CHARTS = 12
-"""Of the rich run: five of rate and latency, two of users, two of probes, three of the generator."""
+CHARTS = 10 + len(GAUGES)
+"""Of the rich run: five of rate and latency, two of users, three of the generator, and those of probes."""
 
 PAINTED = """
 [...document.querySelectorAll("figure canvas")].map((canvas) => {

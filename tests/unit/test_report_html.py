@@ -7,10 +7,11 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from loadtests.objectives.grammar import Unit
 from loadtests.report.html import embedded, html_report
 from loadtests.report.summary import summarise
 from tests.unit.rich_run import HOSTILE, rich_run
@@ -197,3 +198,10 @@ def test_own_files_are_small_and_cannot_end_their_element(name: str) -> None:
 
 def _vendored(name: str) -> bytes:
     return REPORT.joinpath("vendor", name).read_bytes()
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+def test_charts_know_every_unit_of_metrics(unit: str) -> None:
+    """A unit that the charts did not know would leave the chart of each of its gauges empty."""
+    units = REPORT.joinpath("charts.js").read_text(encoding="utf-8").partition("const units = {")[2].partition("\n};")[0]
+    assert re.search(rf"^  {unit}: ", units, re.MULTILINE)

@@ -192,7 +192,7 @@ def test_many_kinds_of_failure_share_a_column(tmp_path: Path) -> None:
 def test_probes_have_their_own_times_and_gaps(tmp_path: Path) -> None:
     """A missing round is a null between its neighbours; the objective's limit stands beside the metric it speaks of."""
     run = rich_run(tmp_path)
-    cpu, connections = columns(run.evidence(), run.verdict())["probes"]
+    cpu, connections, *_ = columns(run.evidence(), run.verdict())["probes"]
     assert (connections["name"], connections["unit"]) == ("db_connections", "count")
     assert connections["t"] == [0.1, 1.1, 2.1, 3.1, 4.1, 5.1, 6.1, 7.1, 8.1, 9.1]
     assert connections["v"] == [10, 11, 12, 13, 14, None, 16, 17, 18, 19]
