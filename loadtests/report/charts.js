@@ -160,11 +160,21 @@ function extent(figure, spec) {
   return { width: { wide: 700, half: 338, small: 220 }[spec.size], height: small ? 120 : 200 };
 }
 
-function add(grid, spec) {
+/* All frames before the first plot: how wide one is depends on how many there are. */
+function add(grid, specs) {
+  const figures = specs.map((spec) => frame(spec));
+  grid.append(...figures);
+  specs.forEach((spec, i) => plot(figures[i], spec));
+}
+
+function frame(spec) {
   const figure = document.createElement("figure");
   figure.className = spec.size;
   figure.append(caption(spec));
-  grid.append(figure);
+  return figure;
+}
+
+function plot(figure, spec) {
   const xs = spec.x || spec.xs || middles;
   const ys = spec.stacked ? stack(spec) : spec.series.map((one) => one.y);
   charts.push({ plot: new uPlot(options(spec, xs, figure), [xs, ...ys], figure), figure, spec });

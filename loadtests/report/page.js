@@ -15,7 +15,7 @@ function section(name, note, specs) {
   const title = document.createElement("h2"), lead = document.createElement("p"), grid = document.createElement("div");
   [title.textContent, lead.textContent, lead.className, grid.className] = [name, note, "lead", "grid"];
   place.append(title, lead, grid);
-  shown.forEach((spec) => add(grid, spec));
+  add(grid, shown);
 }
 
 const kinds = Object.entries(data.failures).map(([label, y], i) => ({ label, y, color: `--k${i}` }));

@@ -63,6 +63,16 @@ def test_every_chart_is_drawn(browser: Browser, page: Path, width: int, scheme: 
     assert browser.requested == [page.resolve().as_uri()]
 
 
+def test_small_charts_are_as_wide_as_each_other(browser: Browser, page: Path) -> None:
+    """Also the fourth of more than four, which is the last one only while the others are still to come."""
+    browser.open(page, 1280)
+    browser.until(f"document.body.dataset.charts === '{CHARTS}'")
+    grids = "[...document.querySelectorAll('.grid')].map((grid) => [...grid.querySelectorAll('.small canvas')])"
+    widths = [found for found in browser.value(f"{grids}.map((found) => found.map((canvas) => canvas.width))") if found]
+    assert [len(found) for found in widths] == [len(GAUGES), 3] and len(GAUGES) > 4
+    assert [len(set(found)) for found in widths] == [1, 1]
+
+
 def test_colours_follow_the_scheme(browser: Browser, page: Path) -> None:
     """Switched to dark while it is open, the page draws its charts anew."""
     browser.open(page, 1280)
