@@ -5,6 +5,7 @@ An objective without data fails: what was not measured was not met.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 from loadtests.measure.counters import Buckets, quantile
@@ -71,9 +72,16 @@ class Result:
     limit: float
     source: str
     interval: Sequence[float] | None = None
-    """Lowest and highest value that chance alone leaves open (95 %); None where there is no such thing."""
+    """Lowest and highest value that chance alone leaves open (95 %), the highest infinite where there are too few values to
+    tell it; None where there is no such thing.
+    """
     decided: bool = True
     """Whether the limit lies outside of the interval, so that another run would say the same."""
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether there were too few values to tell how high the interval reaches."""
+        return self.interval is not None and not isfinite(self.interval[1])
 
     @property
     def mark(self) -> str:
@@ -90,7 +98,7 @@ class Result:
             "status": self.status,
             "limit": self.limit,
             "source": self.source,
-            "interval": None if self.interval is None else list(self.interval),
+            "interval": None if self.interval is None else [end if isfinite(end) else None for end in self.interval],
             "decided": self.decided,
         }
 

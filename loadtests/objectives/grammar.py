@@ -165,7 +165,12 @@ def format_value(metric: Metric, value: float) -> str:
 
 
 def format_interval(metric: Metric, low: float, high: float) -> str:
-    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful."""
+    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful.
+
+    An infinite end is one that nobody knows (`195 ms to ?`).
+    """
+    if math.isinf(high):
+        return f"{format_value(metric, low)} to ?"
     if low == high:
         return f"{format_value(metric, low)} to {format_value(metric, high)}"
     shown = _SHOWN[metric.unit]

@@ -74,9 +74,12 @@ def _aborts(evidence: Evidence) -> Iterator[str]:
 
 
 def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
-    """Objectives whose limit lies within what chance leaves open."""
+    """Objectives whose limit lies within what chance leaves open; those of too few values together, as small runs have many."""
+    open_ended = [result.name for result in results if not result.decided and result.open_ended]
+    if open_ended:
+        yield f"{', '.join(open_ended)}: too few values to tell how high they may be, so another run may say otherwise"
     for result in results:
-        if result.interval is not None and not result.decided:
+        if result.interval is not None and not result.decided and not result.open_ended:
             objective = evidence.plan.parsed_objectives[result.name]
             limit = objective.format_value(objective.threshold)
             within = format_interval(objective.metric, *result.interval)

@@ -1,5 +1,7 @@
 """The grammar of objectives: what is understood, and what is refused with which words."""
 
+import math
+
 import pytest
 
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, format_interval, parse_objective, percentile
@@ -201,6 +203,7 @@ INTERVALS = [
     ("response_time", 0.95, 1.2, "0.95 to 1.20 s"),
     ("response_time", 0.0, 4e-7, "0.00 to 0.40 us"),
     ("response_time", 0.2, 0.2, "200 ms to 200 ms"),
+    ("response_time", 0.195, math.inf, "195 ms to ?"),
 ]
 
 

@@ -96,7 +96,7 @@ def test_verdict_and_objectives_come_first(tmp_path: Path) -> None:
     assert sorted(order, key=text.index) == order
     rows = {row[1].split()[0]: row for row in page.rows if len(row) == 6}
     assert rows["users"][2:5] == [">= 6", "6", "0 %"]
-    assert rows["fast"][0] == "pass" and rows["fast"][4].startswith("+")
+    assert rows["fast"][0] == "pass ±" and rows["fast"][4].startswith("+")
 
 
 def test_tables_tell_everything_without_charts(tmp_path: Path) -> None:

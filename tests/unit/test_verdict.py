@@ -288,6 +288,16 @@ def test_torn_last_window_is_no_crash(tmp_path: Path) -> None:
     assert run.verdict().word == "invalid"
 
 
+def test_percentiles_of_too_few_requests_share_a_note(tmp_path: Path) -> None:
+    """A run of two minutes with an objective for each endpoint would have a note for each of them."""
+    text = changed(
+        'fast = "response_time.p95 < 200ms"', 'fast = "response_time.p95 < 200ms"\nrare = "service_time.p999 < 1h"', TEXT
+    )
+    notes = complete(run_of(tmp_path, text)).verdict().notes
+    said = "fast, rare, quick: too few values to tell how high they may be, so another run may say otherwise"
+    assert [note for note in notes if "too few" in note] == [said]
+
+
 def test_doubtful_results_are_noted(tmp_path: Path) -> None:
     """What another run may say otherwise is a note each; the word stays what the values say."""
     text = changed("failure_ratio < 10%", "failure_ratio < 7%", TEXT)
