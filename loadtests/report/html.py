@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from loadtests.report.evidence import Evidence
-from loadtests.report.rows import reasons, rows
+from loadtests.report.rows import of_due, reasons, rows
 from loadtests.report.series import columns
 from loadtests.report.verdict import Verdict
 from loadtests.units import format_duration
@@ -31,6 +31,7 @@ def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -
         objectives=rows(evidence, verdict),
         undecided=any(not result.decided for result in verdict.objectives),
         summary=summary,
+        of_due=of_due,
         manifest=evidence.manifest,
         scenario=evidence.plan.scenario,
         ledger=evidence.ledger.to_json(),

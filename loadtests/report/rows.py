@@ -59,6 +59,18 @@ def reasons(verdict: Verdict) -> list[str]:
     return [*_failed(verdict.health)] if verdict.word == "invalid" else [*_failed(verdict.objectives)]
 
 
+def answered(summary: Mapping[str, Any]) -> str:
+    """What a summary's target answered per second, and how much that is of what was due."""
+    return f"{summary['rate']:,.1f}/s answered{of_due(summary)}"
+
+
+def of_due(summary: Mapping[str, Any]) -> str:
+    """The turns that were due per second, and the share that was answered; nothing of a closed model or of no turns."""
+    if summary["achieved"] is None:
+        return ""
+    return f" of {summary['due_rate']:,.1f}/s due ({significant(summary['achieved'] * 100)} %)"
+
+
 def fault_lines(summary: Mapping[str, Any]) -> list[str]:
     """Each planted fault of a summary, when the target had recovered and what failed until then, in a line."""
     return [f"Fault {fault['fault']}, {_fault(fault)}" for fault in summary["faults"]]

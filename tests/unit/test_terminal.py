@@ -21,7 +21,6 @@ def test_names_are_shown_as_they_are() -> None:
         "requests": 3,
         "failures": 3,
         "rate": 0.0,
-        "offered_rate": None,
         "achieved": None,
         "authentication": {},
         "faults": [],
@@ -33,13 +32,13 @@ def test_names_are_shown_as_they_are() -> None:
         assert words in shown
 
 
-def test_what_was_achieved_of_the_offer_and_what_authentication_cost() -> None:
-    """The rate beside the one that was offered, and logins and refreshes on a line of their own."""
+def test_what_was_achieved_and_what_authentication_cost() -> None:
+    """The rate beside what was due in the same seconds, and logins and refreshes on a line of their own."""
     costs = {"auth_refresh": {"requests": 4000, "failures": 1, "share": 0.25, "p95_s": 0.75}}
-    rates = {"rate": 97.5, "offered_rate": 100.0, "achieved": 0.975}
+    rates = {"rate": 97.5, "due_rate": 100.0, "achieved": 0.975}
     summary = {"requests": 9, "failures": 0, **rates, "authentication": costs, "faults": []}
     output = io.StringIO()
     print_verdict(Console(file=output, width=60), Verdict("fail", [], BAD_HEALTH, []), summary, "results/x")
     shown = output.getvalue()
-    assert "97.5/s answered of 100.0/s offered (97.5 %)" in shown
+    assert "97.5/s answered of 100.0/s due (97.5 %)" in shown
     assert "apart from them: auth_refresh 4,000 (25 % of all requests, 1 failed, p95 750 ms)" in shown
