@@ -24,7 +24,8 @@ const far = " A limit marked ↑ lies above its chart.";
 const point = data.step_s > 1 ? `One point is ${data.step_s} s, its histograms merged. ` : "";
 
 section("Rate and latency", `${point}Limits hold for the whole run, not for every second.`, [
-  { size: "wide", title: "Rate", note: "Turns that were due, and requests answered without failure, per second", unit: "rate",
+  { size: "wide", title: "Rate", unit: "rate",
+    note: `${data.planned ? "Turns of the plan" : "Turns that came due"}, and requests answered without failure, per second`,
     limits: limits.rate, series: [
       { label: "offered", y: columns.offered, color: "--offered", fill: true, width: 1 },
       { label: "answered", y: columns.achieved, color: "--achieved" }] },
