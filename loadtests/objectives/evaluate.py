@@ -12,7 +12,7 @@ from loadtests.measure.counters import Buckets, quantile
 from loadtests.measure.histogram import Histogram
 from loadtests.measure.intervals import Interval, decided, quantile_interval, ratio_interval
 from loadtests.measure.series import Series
-from loadtests.objectives.grammar import Kind, Metric, Objective, format_interval, percentile
+from loadtests.objectives.grammar import Kind, Metric, Objective, format_measured, percentile
 
 Status = Literal["pass", "fail"]
 
@@ -147,7 +147,7 @@ def _observed_text(
         return f"no data ({reason})" if reason else "no data"
     shown = objective.format_value(observed)
     if interval is not None and (objective.metric.name == "availability" or not decided(objective.holds, interval)):
-        shown += f" ({format_interval(objective.metric, *interval)})"
+        shown = format_measured(objective.metric, observed, *interval)
     return f"{shown}, {doubt}" if doubt else shown
 
 

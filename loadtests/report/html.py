@@ -13,7 +13,7 @@ from loadtests.report.evidence import Evidence
 from loadtests.report.rows import of_due, reasons, rows
 from loadtests.report.series import columns
 from loadtests.report.verdict import Verdict
-from loadtests.units import format_duration
+from loadtests.units import format_duration, percent
 
 FOLDER = files("loadtests.report")
 SHOWN_NAMES = 20
@@ -23,7 +23,7 @@ SHOWN_NAMES = 20
 def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, ms=_ms, duration=format_duration, flat=_flat)
+    environment.filters.update(number=_number, ms=_ms, duration=format_duration, flat=_flat, percent=percent)
     scripts = [_library(), _read("marks.js"), _read("charts.js"), _read("page.js")]
     return environment.from_string(_read("report.html.j2")).render(
         verdict=verdict,

@@ -9,7 +9,7 @@ from loadtests.report.evidence import Evidence
 from loadtests.report.rows import Row, answered, fault_lines, reasons, rows
 from loadtests.report.verdict import Verdict
 from loadtests.store.ledger import TaskLedger
-from loadtests.units import format_duration
+from loadtests.units import format_duration, percent
 
 MOST_LINES = 60
 MOST_ROWS = 30
@@ -65,7 +65,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> Iterable[str]:
     requests, failures = summary["requests"], summary["failures"]
-    share = f" ({100 * failures / requests:.3g} %)" if failures else ""
+    share = f" ({percent(failures / requests)})" if failures else ""
     yield (
         f"- {requests:,} requests in {summary['duration_s']:g} s by {summary['users']:,} users: "
         f"{answered(summary)}, {failures:,} failed{share}"

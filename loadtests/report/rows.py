@@ -8,7 +8,7 @@ from loadtests.objectives.evaluate import Result
 from loadtests.objectives.grammar import Objective
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict
-from loadtests.units import format_duration, significant
+from loadtests.units import format_duration, percent, significant
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def of_due(summary: Mapping[str, Any]) -> str:
     """The turns that were due per second, and the share that was answered; nothing of a closed model or of no turns."""
     if summary["achieved"] is None:
         return ""
-    return f" of {summary['due_rate']:,.1f}/s due ({significant(summary['achieved'] * 100)} %)"
+    return f" of {summary['due_rate']:,.1f}/s due ({percent(summary['achieved'])})"
 
 
 def fault_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -196,7 +196,7 @@ def test_result_as_json() -> None:
 DOUBTS = [
     ("availability(create_task) > 90%", "90 % (60 to 98 %)", False),
     ("availability(create_task) > 99%", "90 % (60 to 98 %)", True),
-    ("availability(list_tasks) >= 100%", "100 % (96.3 to 100.0 %)", False),
+    ("availability(list_tasks) >= 100%", "100.0 % (96.3 to 100.0 %)", False),
     ("failure_ratio(create_task) <= 20%", "10 % (2 to 40 %)", False),
     ("failure_ratio(create_task) < 50%", "10 %", True),
     ("response_time(list_tasks).p50 < 45ms", "50 ms (40 to 61 ms)", False),
@@ -205,7 +205,7 @@ DOUBTS = [
     ("response_time(list_tasks).p99 < 90ms", "99 ms", True),
     ("response_time(list_tasks).p99 > 95ms", "99 ms", True),
     ("response_time(list_tasks).mean < 50ms", "50.5 ms", True),
-    ("task_success >= 90%", "88.889 % (57 to 98 %)", False),
+    ("task_success >= 90%", "89 % (57 to 98 %)", False),
     ("task_processing.p50 < 1s", "400 ms (0 to 30 s)", False),
     ("rate >= 10/s", "10.0/s", True),
     ("memory(api).max < 1.5GB", "1.5 GB", True),
