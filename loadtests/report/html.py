@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from loadtests.report.evidence import Evidence
+from loadtests.report.happenings import happenings
 from loadtests.report.rows import of_due, reasons, rows
 from loadtests.report.series import columns
 from loadtests.report.verdict import Verdict
@@ -35,7 +36,7 @@ def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -
         manifest=evidence.manifest,
         scenario=evidence.plan.scenario,
         ledger=evidence.ledger.to_json(),
-        events=evidence.events,
+        happenings=happenings(evidence.events, evidence.start_epoch),
         shown_names=SHOWN_NAMES,
         style=_read("vendor/uPlot.min.css") + _read("report.css"),
         data=embedded(columns(evidence, verdict)),
