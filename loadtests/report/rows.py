@@ -8,7 +8,10 @@ from loadtests.objectives.evaluate import Result
 from loadtests.objectives.grammar import Objective
 from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict
-from loadtests.units import format_duration, percent, significant
+from loadtests.units import format_duration, significant
+
+NAMED = 3
+"""Ids of tasks of each kind of trouble on a line."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,15 @@ def of_due(summary: Mapping[str, Any]) -> str:
     """The turns that were due per second, and the share that was answered; nothing of a closed model or of no turns."""
     if summary["achieved"] is None:
         return ""
-    return f" of {summary['due_rate']:,.1f}/s due ({percent(summary['achieved'])})"
+    return f" of {summary['due_rate']:,.1f}/s due ({significant(summary['achieved'] * 100)} %)"
+
+
+def troubled_tasks(verdict: Verdict, summary: Mapping[str, Any]) -> str | None:
+    """The first tasks of each kind that an objective did not permit, and where all are; None where there are none."""
+    missed = {one.objective.partition(" ")[0] for one in verdict.objectives if one.status == "fail"}
+    named = {kind: ids for kind, ids in summary["troubled_tasks"].items() if ids and f"tasks_{kind}" in missed}
+    parts = [f"{kind}: {', '.join(ids[:NAMED])}{' …' if len(ids) > NAMED else ''}" for kind, ids in named.items()]
+    return f"tasks {'; '.join(parts)} (more in ledger.json, every accepted task in tasks.jsonl)" if parts else None
 
 
 def fault_lines(summary: Mapping[str, Any]) -> list[str]:

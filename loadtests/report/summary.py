@@ -18,6 +18,9 @@ MOST_COUNTED = 1_000_000
 """Turns, which take two seconds to draw; the number of so many random ones is their mean to within 0.2 %."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 
+MOST_NAMED = 10
+"""Ids of tasks of each kind of trouble; `ledger.json` has more."""
+
 
 def summarise(evidence: Evidence) -> dict[str, Any]:
     """The content of `summary.json`. `rate` is what was answered without failure per second of the steady part.
@@ -45,6 +48,7 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
         "task_processing_ms": latencies(evidence.tasks.facts.processing) if evidence.tasks else None,
         "task_wait_ms": latencies(evidence.tasks.facts.wait) if evidence.tasks else None,
         "task_run_ms": latencies(evidence.tasks.facts.run) if evidence.tasks else None,
+        "troubled_tasks": _troubled(evidence),
         "faults": [effect.to_json() for effect in evidence.effects],
         "total": _series(total),
         "authentication": authentication_costs(series),
@@ -63,6 +67,12 @@ def due_rate(plan: Plan, from_s: float, to_s: float) -> float | None:
     if load.process != "constant" and users * load.profile.cumulative(to_s) > MOST_COUNTED:
         return users * (load.profile.cumulative(to_s) - load.profile.cumulative(from_s)) / (to_s - from_s)
     return turns_between(load, seed, users, from_s, to_s) / (to_s - from_s)
+
+
+def _troubled(evidence: Evidence) -> dict[str, list[str]]:
+    """Ids of tasks by what is wrong with them, MOST_NAMED of each kind; kinds without are left out."""
+    names = evidence.tasks.ledger.names if evidence.tasks else {}
+    return {kind: list(ids[:MOST_NAMED]) for kind, ids in names.items() if ids}
 
 
 def _series(series: Series) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from loadtests.objectives.evaluate import Result
 from loadtests.report.authentication import authentication_line
-from loadtests.report.rows import answered, fault_lines
+from loadtests.report.rows import answered, fault_lines, troubled_tasks
 from loadtests.report.screen import printable
 from loadtests.report.verdict import Verdict
 
@@ -24,6 +24,9 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
     """Objectives, what is wrong with the generator if anything, and on the last line the verdict and the folder."""
     console.print()
     console.print(_table(verdict.objectives, with_sources=console.width >= SOURCES_FROM))
+    tasks = troubled_tasks(verdict, summary)
+    if tasks is not None:
+        console.print(Text(printable(tasks)), soft_wrap=True)
     unhealthy = [result for result in verdict.health if result.status == "fail"]
     for result in unhealthy:
         mark = ("INVALID", STYLES["invalid"])

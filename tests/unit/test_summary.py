@@ -12,7 +12,7 @@ from hdrh.log import HistogramLogReader
 
 from loadtests.measure.histogram import DIGITS, HIGHEST_US, LOWEST_US, Histogram
 from loadtests.report.summary import due_rate, latencies, summarise, write_hlogs
-from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples
+from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples, task_id
 from tests.unit.texts import changed, plan_of
 
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99", "p999": "0.999"}
@@ -86,6 +86,19 @@ def test_summary_holds_lateness_and_tasks(tmp_path: Path) -> None:
     assert summary["task_processing_ms"]["max"] == pytest.approx(2000, abs=0.002)
     assert summary["users"] == 6
     assert summary["version"] == 1
+
+
+def test_summary_names_tasks_in_trouble(tmp_path: Path) -> None:
+    """Some of each kind that there is; none of a run without."""
+    run = SyntheticRun.create(tmp_path)
+    samples = planned_samples(run.plan)
+    run.start()
+    run.play(samples)
+    lost, pending = (task_id(sample) for sample in run.accepted[:2])
+    run.end_tasks(statuses={lost: None, pending: "pending"})
+    assert summarise(run.evidence())["troubled_tasks"] == {"unfinished": [pending], "lost": [lost]}
+    empty = SyntheticRun.create(tmp_path)
+    assert summarise(empty.evidence())["troubled_tasks"] == {}
 
 
 def test_summary_of_an_empty_run_has_no_numbers_to_believe(tmp_path: Path) -> None:
