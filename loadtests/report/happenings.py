@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from loadtests.objectives.clocks import offset_text
 from loadtests.units import format_duration, significant
 
 WORDS = {
@@ -26,8 +27,7 @@ FIELDS = {
     "extra": "rows beside the accepted",
     "rows_trouble": "rows could not be read",
     "tells_begin": "the target tells when work begins",
-    "clock_offset_s": "the target's clock is ahead by",
-    "clock_doubt_s": "give or take",
+    "clock": "the target's clock",
     "observed_text": "observed",
     "objective": "asked",
     "window_s": "over the last",
@@ -37,6 +37,7 @@ FIELDS = {
 """Words for fields whose names are none, or say nothing beside their values."""
 HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase"}
 """For programs only, or told elsewhere on the page; `phase` becomes part of the event's name."""
+ZERO_IS_NONE = {"duplicated", "extra"}
 LEFT_OUT = ("worker_final", "unaccounted_tasks")
 
 
@@ -71,13 +72,22 @@ def _what(event: Mapping[str, Any]) -> str:
 
 
 def _details(event: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in event.items():
+    for key, value in _with_clock(event).items():
         # The number of a worker says nothing beside its name.
-        hidden = key in HIDDEN or (key == "worker" and "name" in event)
+        hidden = key in HIDDEN or (key in ZERO_IS_NONE and not value) or (key == "worker" and "name" in event)
         text = "" if hidden else _text(key, value)
         if text:
             label = FIELDS.get(key, _plain(key))
             yield f"{label}: {text}" if label else text
+
+
+def _with_clock(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event, with how far the target's clock is off, and how sure that is, in one."""
+    found = dict(event)
+    offset_s, doubt_s = found.pop("clock_offset_s", None), found.pop("clock_doubt_s", None)
+    if offset_s is not None and doubt_s is not None:
+        found["clock"] = f"{offset_text(offset_s)} ± {format_duration(doubt_s)}"
+    return found
 
 
 def _plain(key: str) -> str:

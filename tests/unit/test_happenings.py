@@ -20,7 +20,7 @@ FOLLOWED = {
     "rows_trouble": None,
     "tells_begin": True,
     "clock_offset_s": -2e-06,
-    "clock_doubt_s": None,
+    "clock_doubt_s": 3.2e-05,
 }
 READ = [
     (
@@ -50,9 +50,9 @@ READ = [
         (
             "40.0 s",
             "tasks followed",
-            "by: sql · accepted by the target: 67,696 · of them known to it: 67,696 · accepted again: 0 · "
+            "by: sql · accepted by the target: 67,696 · of them known to it: 67,696 · "
             "rows at the target: 68,553 · rows beside the accepted: 857 · the target tells when work begins: yes · "
-            "the target's clock is ahead by: -2 us",
+            "the target's clock: 2 us behind ± 32 us",
         ),
     ),
     (
