@@ -298,6 +298,14 @@ def test_percentiles_of_too_few_requests_share_a_note(tmp_path: Path) -> None:
     assert [note for note in notes if "too few" in note] == [said]
 
 
+def test_a_shared_note_names_a_few(tmp_path: Path) -> None:
+    """Of hundreds of objectives nobody reads the names."""
+    many = "\n".join(f'o{number} = "response_time.p99 < {number + 1}h"' for number in range(20))
+    notes = complete(run_of(tmp_path, changed("[objectives]", f"[objectives]\n{many}", TEXT))).verdict().notes
+    (note,) = [note for note in notes if "too few" in note]
+    assert " and 17 more: too few" in note and note.count(", ") == 5
+
+
 def test_doubtful_results_are_noted(tmp_path: Path) -> None:
     """What another run may say otherwise is a note each; the word stays what the values say."""
     text = changed("failure_ratio < 10%", "failure_ratio < 7%", TEXT)
