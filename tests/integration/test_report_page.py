@@ -73,6 +73,20 @@ def test_small_charts_are_as_wide_as_each_other(browser: Browser, page: Path) ->
     assert [len(set(found)) for found in widths] == [1, 1]
 
 
+def test_a_status_stays_on_its_line(browser: Browser, page: Path) -> None:
+    """However long the text is that was observed."""
+    browser.open(page, 1280)
+    lines = """
+    [...document.querySelectorAll("table:has(.s)")].map((table) => {
+      table.querySelector("tbody tr").cells[2].textContent = "waiting ".repeat(60);
+      const range = document.createRange();
+      range.selectNodeContents(table.querySelector("th"));
+      return [range.toString(), range.getClientRects().length];
+    })
+    """
+    assert browser.value(lines) == [["Status", 1], ["Status", 1]]
+
+
 def test_colours_follow_the_scheme(browser: Browser, page: Path) -> None:
     """Switched to dark while it is open, the page draws its charts anew."""
     browser.open(page, 1280)
