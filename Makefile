@@ -35,9 +35,11 @@ loadtest: setup ## run a scenario against the stack, or against HOST, and print 
 validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
 
+# Most tests wait for something most of the time, so two at once take little more than half of the time, on any machine.
 test: setup-dev ## all tests, on servers that they start themselves
 	@sh scripts/install_packages.sh nginx:nginx-light openssl:openssl influxd:influxdb chromium:chromium
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
+	@.venv/bin/python -m pytest -m alone
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
 
 test-unit: setup-dev ## the tests that need no server, in seconds

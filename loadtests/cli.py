@@ -22,7 +22,7 @@ from loadtests.pacing.stream import OpenLoad, planned_stream
 from loadtests.report.evidence import Evidence, readable
 from loadtests.report.summary import summarise
 from loadtests.report.terminal import print_verdict
-from loadtests.report.verdict import VERSION, judge
+from loadtests.report.verdict import judge
 from loadtests.report.write import write_report
 from loadtests.scenario.load import find_scenario, load_plan
 from loadtests.scenario.plan import Plan
@@ -204,9 +204,7 @@ def _verdict(options: argparse.Namespace) -> ExitCode:
         with readable(folder):
             evidence = Evidence.of(folder)
             verdict, summary = judge(evidence), summarise(evidence)
-        written = read_json(stored)
-        # An older version said less, which is no contradiction.
-        if written["version"] == VERSION and verdict.to_json() != written:
+        if verdict.to_json() != read_json(stored):
             print(f"loadtest: {stored} says something else than the run's files", file=sys.stderr)
     print_verdict(Console(), verdict, summary, str(options.folder))
     return verdict.exit_code

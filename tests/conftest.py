@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import pytest
 
-NOT_TESTED: list[str] = []
+NOT_TESTED = "NOT TESTED: "
 
 
 def missing(what: str, install: str) -> NoReturn:
@@ -13,11 +13,12 @@ def missing(what: str, install: str) -> NoReturn:
     line = f"{what} (install: {install})"
     if os.environ.get("CI"):
         pytest.fail(f"missing in CI: {line}")
-    NOT_TESTED.append(line)
-    pytest.skip(line)
+    pytest.skip(NOT_TESTED + line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what could not be tested, where nobody overlooks it."""
-    for line in dict.fromkeys(NOT_TESTED):
-        terminalreporter.write_line(f"NOT TESTED: {line}", yellow=True)
+    """Say what could not be tested, where nobody overlooks it; the tests may have run in processes of their own."""
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ())]
+    for line in dict.fromkeys(reason.removeprefix("Skipped: ") for reason in skipped):
+        if line.startswith(NOT_TESTED):
+            terminalreporter.write_line(line, yellow=True)

@@ -21,10 +21,13 @@ class SteadyClock:
 
 
 class ClockCheck:
-    """The master's questions to one worker. `ask(moment)` sends one; the answer brings the moment back."""
+    """The master's questions to one worker. `ask(moment)` sends one; the answer brings the moment back.
 
-    def __init__(self, ask: Callable[[float], None]) -> None:
-        self._ask_worker = ask
+    `now` is the master's clock; nobody may set it, or a round could seem to have taken no time.
+    """
+
+    def __init__(self, ask: Callable[[float], None], now: Callable[[], float]) -> None:
+        self._ask_worker, self._now = ask, now
         self._asked_s = 0.0
         self._left = 0
         self._then: Callable[[], None] = lambda: None
@@ -44,7 +47,7 @@ class ClockCheck:
 
     def answered(self, asked_s: float, clock_s: float) -> None:
         """An answer; one to a question before the last is passed over."""
-        now_s = time.time()
+        now_s = self._now()
         if asked_s != self._asked_s or not self._left:
             return
         self.best = ClockReading.of_round(asked_s, clock_s, now_s).better(self.best)
@@ -55,5 +58,5 @@ class ClockCheck:
             self._then()
 
     def _ask(self) -> None:
-        self._asked_s = time.time()
+        self._asked_s = self._now()
         self._ask_worker(self._asked_s)

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +11,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
 
 from loadtests.engine import messages
+from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.members import Member, nodes_in_order
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
@@ -53,8 +53,10 @@ class Collector:
         """Told of each window that has been written."""
         self._windows = WindowWriter(folder.file("windows.jsonl"))
         self._accepted = AcceptedWriter(folder, MASTER)
-        nodes = nodes_in_order(runner)
-        self._members = {node: Member(index, node, runner.send_message) for index, node in enumerate(nodes)}
+        self._clock = SteadyClock()
+        """By which the run goes: the start of the load, and what workers' clocks are compared with."""
+        send, nodes = runner.send_message, nodes_in_order(runner)
+        self._members = {node: Member(index, node, send, self._clock.now) for index, node in enumerate(nodes)}
         self._merger = WindowMerger(len(self._members))
         self._start_epoch: float | None = None
         self._halted = False
@@ -185,7 +187,7 @@ class Collector:
         self._later(self._plan.scenario.load.drain, self._close)
 
     def _go(self) -> None:
-        self._start_epoch = time.time() + START_DELAY_S
+        self._start_epoch = self._clock.now() + START_DELAY_S
         members = self._members.values()
         names = {member.worker: member.name for member in members}
         users = sum(member.users for member in members)
@@ -278,7 +280,7 @@ class Collector:
         gevent.spawn(self._runner.quit if headless else self._runner.stop)
 
     def _now(self) -> float | None:
-        return None if self._start_epoch is None else round(time.time() - self._start_epoch, 3)
+        return None if self._start_epoch is None else round(self._clock.now() - self._start_epoch, 3)
 
     def receive(self, kind: str, node: str, data: dict[str, Any]) -> None:
         """A worker's message. A fault in handling it, such as a full disk, ends the run with its reason."""

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 LOGIN_TRIES = 3
 AGAIN_AFTER_S = 1.0
-"""After a renewal that failed none is tried for this long."""
+"""After a renewal that failed none is tried for this long; after any, none because a request was refused."""
 
 
 class Credentials:
@@ -30,7 +30,7 @@ class Credentials:
         self._draws = user_draws(crew.plan.scenario.seed, number, "renewals")
         self._renewing = False
         self._tried_s = -math.inf
-        """When a renewal failed last."""
+        """When a renewal was over last."""
         self.renew_s = math.inf
         """When the token is to be replaced."""
         if self._auth.mode != "none":
@@ -67,11 +67,12 @@ class Credentials:
         finally:
             self._renewing = False
         now_s, token, auth = self._crew.clock.now(), self._token, self._auth
+        self._tried_s = now_s
         if good and token is not None:
             ends_s = self._crew.clock.at(token.expires_at)
             self.renew_s = renewals.next_renewal(self._life(token), auth.refresh_before, ends_s, auth.renewals, now_s)
         else:
-            self._tried_s, self.renew_s = now_s, now_s + AGAIN_AFTER_S
+            self.renew_s = now_s + AGAIN_AFTER_S
         return good
 
     def refused(self, sent_with: str | None) -> bool:
@@ -101,7 +102,7 @@ class Credentials:
 
     def _authenticate(self, series: str, path: str, body: bytes) -> str | None:
         """Log in or refresh; the kind of failure, or None."""
-        session = self._session
+        session, asked = self._session, self._crew.clock.epoch()
         reply: Response = session.request("POST", path, series, data=body, headers=JSON_HEADERS, planned=False)
         if not reply.ok:
             return reply.failure_kind
@@ -109,7 +110,7 @@ class Credentials:
             token = tokens.from_login(reply.content or b"")
         except ValueError as error:
             return str(error)
-        self._use(token.with_refresh(self._token.refresh if self._token else None))
+        self._use(token.got_at(asked).with_refresh(self._token.refresh if self._token else None))
         return None
 
     def _mint(self, life_s: float) -> None:
@@ -117,10 +118,10 @@ class Credentials:
         self._use(tokens.mint(self._crew.secret, subject, self._crew.clock.epoch(), life_s))
 
     def _life(self, token: tokens.Token) -> float:
-        """From issue to end, where the token says when it was issued; a minted one's is that of the scenario."""
-        if self._auth.mode == "mint":
+        """From issue to end; a minted one's is that of the scenario, whatever its first one's is cut to."""
+        if self._auth.mode == "mint" or token.issued_at is None:
             return self._auth.ttl
-        return token.expires_at - (self._crew.clock.epoch() if token.issued_at is None else token.issued_at)
+        return token.expires_at - token.issued_at
 
     def _use(self, token: tokens.Token) -> None:
         self._token = token

@@ -15,7 +15,8 @@ Send = Callable[[str, dict[str, Any], str], object]
 class Member:
     """What the master knows of one worker."""
 
-    def __init__(self, worker: int, node: str, send: Send) -> None:
+    def __init__(self, worker: int, node: str, send: Send, now: Callable[[], float]) -> None:
+        """`now` is the master's clock."""
         self.worker, self.node = worker, node
         self.name = node
         self.ready = self.told = self.final = self.lost = False
@@ -26,7 +27,7 @@ class Member:
         def ask(asked_s: float) -> None:
             send(messages.CLOCK, {"asked": asked_s}, node)
 
-        self.clock, self.clock_after = ClockCheck(ask), ClockCheck(ask)
+        self.clock, self.clock_after = ClockCheck(ask, now), ClockCheck(ask, now)
         """Looks at its clock, before the load and after it."""
         self.received = -1
         """Number of the last snapshot before which none is missing."""

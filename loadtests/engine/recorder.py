@@ -70,10 +70,6 @@ class Recorder:
         taken, self._accepted = self._accepted, []
         return taken
 
-    def give_back(self, tasks: list[Accepted]) -> None:
-        """Let the next snapshot carry these after all."""
-        self._accepted = tasks + self._accepted
-
     def take(self, window: int, gauges: Gauges) -> dict[str, Any]:
         """Everything since the last call as a snapshot's message; the recorder starts anew with the same histograms."""
         message = Snapshot(

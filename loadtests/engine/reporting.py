@@ -174,15 +174,13 @@ class Reporter:
         self._repeat(RESEND_AFTER_S)
 
     def _remember(self, crew: Crew) -> None:
-        """Write the tasks that were accepted; what the disk refuses goes to the master, as everything does from then on."""
+        """Write the tasks that were accepted. When the disk refuses, the master loses this worker, and the run is invalid."""
         if self._accepted is None:
             return
-        tasks = crew.recorder.take_accepted()
         try:
-            self._accepted.append(tasks)
+            self._accepted.append(crew.recorder.take_accepted())
         except RunError as error:
             self._accepted = None
-            crew.recorder.give_back(tasks)
             self._send(messages.FAULT, {"name": self._name, "trouble": str(error)})
 
     def _repeat(self, older_than_s: float) -> None:

@@ -123,11 +123,14 @@ class SimulatedUser(User):
         return True
 
     def _wait_until(self, due_s: float) -> bool:
-        """Sleep until `due_s`, and renew the token when its time comes; False when the run was halted before that."""
+        """Sleep until `due_s`, and renew the token when its time comes; False when the run was halted before that.
+
+        Nothing is renewed after a halt: what is sent then was due before it.
+        """
         clock, credentials = self._crew.clock, self._credentials
         while credentials.renew_s <= max(due_s, clock.now()):
             arrived = credentials.renew_s <= clock.now() or clock.wait_until(credentials.renew_s)
-            if clock.closed or not arrived:
+            if clock.closed or not arrived or clock.now() > clock.halt_at_s:
                 break
             self._renew()
             self._free_s = clock.now()

@@ -9,12 +9,14 @@ from math import isfinite
 from typing import Any, Literal
 
 from loadtests.measure.counters import Buckets, quantile
-from loadtests.measure.histogram import Histogram
+from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.intervals import Interval, decided, quantile_interval, ratio_interval
 from loadtests.measure.series import Series
 from loadtests.objectives.grammar import Kind, Metric, Objective, format_measured, percentile
 
 Status = Literal["pass", "fail"]
+NO_END_US = 10**15
+"""How long a task took that never ended: 31 years, longer than any limit."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class TaskFacts:
     accepted: int
     completed: int
     processing: Histogram
-    """From due to the task's end. A task without an end is in it with the time it was waited for."""
+    """From due to the task's end; NO_END_US for a task without one."""
     wait: Histogram = field(default_factory=Histogram)
-    """From accepted to the beginning of its work, where the target tells it; likewise for a task that never began."""
+    """From due to the beginning of its work, where the target tells it; likewise for a task that never began."""
     run: Histogram = field(default_factory=Histogram)
     """From there to its end."""
     counts: Mapping[str, int | None] = field(default_factory=dict)
@@ -146,6 +148,8 @@ def _observed_text(
         reason = facts.silences(objective.metric, objective.selector)
         return f"no data ({reason})" if reason else "no data"
     shown = objective.format_value(observed)
+    if objective.metric.kind == "task_latency" and observed * 1e6 > HIGHEST_US:
+        return "no end"
     if interval is not None and (objective.metric.name == "availability" or not decided(objective.holds, interval)):
         shown = format_measured(objective.metric, observed, *interval)
     return f"{shown}, {doubt}" if doubt else shown

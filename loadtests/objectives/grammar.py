@@ -12,7 +12,7 @@
     requests > 1000                            finished requests; failures: those that failed
     users.max >= 10000                         simulated users at work
     task_processing.p95 < 30s                  from the moment the creating request was due to the task's completion
-    task_wait.p95 < 5s                         from accepted to the beginning of the task's work; task_run: from there on
+    task_wait.p95 < 5s                         from due to the beginning of the task's work; task_run: from there on
     task_success >= 99%                        completed / accepted
     tasks_lost <= 0                            accepted and unknown to the target; also _unfinished, _duplicated, _foreign
     db_connections.max < 100                   a gauge that the scenario's probes deliver, here named db_connections

@@ -65,9 +65,9 @@ class AbortWatch:
         self._samples = _Samples(folder, longest_s)
 
     def add(self, window: Window) -> Abort | None:
-        """Take the next window; why the load should end now, if it should."""
+        """Take the next window; why the load should end now, if it should. One that is over already has nothing to end."""
         end_s = window.number + 1
-        if not self._watched or end_s >= self._total_s:
+        if not self._watched or end_s >= self._total_s or self._now_s() >= self._total_s:
             return None
         self._windows.append(window)
         self._samples.read(end_s)
@@ -77,8 +77,12 @@ class AbortWatch:
                 continue
             result = evaluate(one.name, one.objective, self._facts(begin_s, end_s, one.objective), final=False)
             if result.status == "fail" and result.observed is not None:
-                return Abort(result, one.window_s, round(self._clock() - self._samples.start_epoch, 1))
+                return Abort(result, one.window_s, round(self._now_s(), 1))
         return None
+
+    def _now_s(self) -> float:
+        """Seconds since the start of the load."""
+        return self._clock() - self._samples.start_epoch
 
     def _facts(self, begin_s: int, end_s: int, objective: Objective) -> Facts:
         """What these seconds say. A rate has none before the load is at its full one."""

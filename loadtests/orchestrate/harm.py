@@ -10,7 +10,7 @@ from typing import Protocol
 
 import psutil
 
-from loadtests.errors import InputError, NotReadyError
+from loadtests.errors import InputError, NotReadyError, RunError
 from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.family import family, freeze, gone, send
 from loadtests.orchestrate.processes import Managed, ProcessManager
@@ -46,11 +46,14 @@ class Down:
         self.victims = tuple(victims)
         self._processes, self._kill, self._lasts_s = processes, kill, lasts_s
         self._begun = 0.0
-        self._left = {victim.name: _Victim(processes, victim) for victim in victims}
+        self._left: dict[str, _Victim] = {}
+        """Those that are to be started again."""
 
     def begin(self, now: float) -> None:
-        """Kill them, or ask them to end."""
+        """Kill them, or ask them to end. Raises NotReadyError, and harms none, when one is dead already."""
+        _check_alive(self.victims)
         self._begun = now
+        self._left = {victim.name: _Victim(self._processes, victim) for victim in self.victims}
         for victim in self._left.values():
             victim.end(killing=self._kill)
 
@@ -90,7 +93,7 @@ class _Victim:
     def end(self, killing: bool) -> None:
         """Kill it and its family, or send it its stop signal."""
         self._process = self.managed.process
-        self._members = family(self._process.pid) if self.managed.alive else []
+        self._members = family(self._process.pid)
         if killing:
             self._kill()
         else:
@@ -145,10 +148,11 @@ class Frozen:
         self._until = 0.0
 
     def begin(self, now: float) -> None:
-        """Stop them."""
+        """Stop them. Raises NotReadyError, and harms none, when one is dead already."""
+        _check_alive(self._frozen)
         self._until = now + self._lasts_s
         for victim in self._frozen:
-            self._members += freeze(victim.process.pid) if victim.alive else []
+            self._members += freeze(victim.process.pid)
 
     def over(self, now: float) -> bool:
         """Continue them when it is time."""
@@ -185,11 +189,25 @@ class Fronted:
         self._tell(0.0, 0.0)
 
     def _tell(self, delay_s: float, share: float) -> None:
+        """Tell each, whatever became of the others; the first trouble is raised at the end."""
+        trouble: RunError | None = None
         for front in self._fronts:
-            if self._fault.kind == "slow":
-                front.delay(delay_s)
-            else:
-                front.reset(share)
+            try:
+                if self._fault.kind == "slow":
+                    front.delay(delay_s)
+                else:
+                    front.reset(share)
+            except RunError as error:
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
+
+
+def _check_alive(victims: Sequence[Managed]) -> None:
+    """Raises NotReadyError for what is dead before the fault has begun: it would do nothing, and then start it."""
+    for victim in victims:
+        if not victim.alive:
+            raise NotReadyError(f"{victim.name} {victim.fate()} before the fault, which was not carried out")
 
 
 def harm_of(fault: Fault, stack: Stack, processes: ProcessManager) -> Harm:

@@ -11,12 +11,13 @@ from loadtests.errors import RunError
 from loadtests.measure.clocks import ClockReading, WorkerClock
 from loadtests.measure.series import Series, merge_all
 from loadtests.objectives.evaluate import Facts
+from loadtests.objectives.grammar import Metric
 from loadtests.objectives.health import HealthFacts
 from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.report.probed import Probed
 from loadtests.report.recovery import Effect, Second, courses, effects, recoveries
-from loadtests.report.tasks import TaskEvidence
+from loadtests.report.tasks import TaskEvidence, may_have_worked
 from loadtests.scenario.plan import Plan
 from loadtests.store.accepted import count_accepted
 from loadtests.store.folder import ABORTED, RunFolder
@@ -72,7 +73,12 @@ class Evidence:
 
     @cached_property
     def aborts(self) -> dict[str, dict[str, Any]]:
-        """The objective that ended the load before its time, if one did: its event, by its name."""
+        """The objective that ended the load before its time, if one did: its event, by its name.
+
+        One that something else forestalled, or the load's own end, ended nothing.
+        """
+        if not any(event["reason"] == ABORTED for event in self.events_of("halt")):
+            return {}
         return {event["name"]: event for event in self.events_of("abort")}
 
     @cached_property
@@ -128,7 +134,8 @@ class Evidence:
     def _unanswered(self, names: Collection[str]) -> int:
         """Requests of these names, or all, that may have done their work without telling."""
         asked = [series for name, series in self.totals.series.items() if not names or name in names]
-        return sum(series.failed for series in asked) + self.losses.in_flight + self.losses.unreported
+        failed = sum(count for series in asked for kind, count in series.failures.items() if may_have_worked(kind))
+        return failed + self.losses.in_flight + self.losses.unreported
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -161,7 +168,8 @@ class Evidence:
         planted = courses(self.plan.scenario.faults, self.events_of("fault"))
         if not planted:
             return []
-        return effects(planted, [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))], self.end_s)
+        seconds = [Second.of(window) for window in read_windows(self.folder.file("windows.jsonl"))]
+        return effects(planted, seconds, self.end_s, self.plan.scenario.load.users)
 
     def gauges(self) -> dict[tuple[str, str | None], list[float]]:
         """The probes' samples during the load, by (metric, selector), and the users of each window."""
@@ -180,13 +188,19 @@ class Evidence:
             steady_s=float(last - first),
             gauges=self.gauges(),
             doubts=self.probed.doubts(),
-            silences=self.probed.silence,
+            silences=self._silence,
             shares=self.probed.shares,
             share_counts=self.probed.share_counts,
             distributions=self.probed.distributions,
             tasks=self.tasks.facts if self.tasks else None,
             recoveries=recoveries(self.effects),
         )
+
+    def _silence(self, metric: Metric, selector: str | None) -> str | None:
+        """Why there is nothing of a metric, where somebody knows."""
+        if metric.kind != "task_count":
+            return self.probed.silence(metric, selector)
+        return None if self.tasks is None else self.tasks.trouble or self.tasks.rows_trouble
 
     def health_facts(self) -> HealthFacts:
         """What the health checks ask about."""
@@ -235,7 +249,7 @@ class Evidence:
 
     def _unfinished(self) -> str | None:
         halts = self.events_of("halt")
-        if halts and not (self.aborts and halts[0]["reason"] == ABORTED):
+        if halts and not self.aborts:
             at_s = halts[0]["at_s"]
             when = "before the load" if at_s is None else f"{at_s:.1f} s into the load"
             return f"stopped {when}: {halts[0]['reason']}"

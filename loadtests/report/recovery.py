@@ -2,16 +2,19 @@
 
 Seconds are those of `windows.jsonl`; a request counts in the second in which it ended. A second with answers is bad when a
 request of the mix failed in it or its p99 response time is above the fault's `recovered`, else good. A second without any
-answer is neither: in a stall nothing ends, and in a quiet load nothing may have been due.
+answer is neither: in a stall nothing ends, and in a quiet load nothing may have been due. But who waits is let down in all the
+seconds of the wait: when the longest response time of a bad second n is r, and above `recovered`, those from n - r on are bad.
 
 To a fault belong the seconds from that in which it began to the end of the load, or to the next fault: a later second in
 which another one begins after this one is over. Within them, the target has recovered at the first GOOD_SECONDS good seconds
 with no bad one between them that begin when the fault is over. The recovery time runs from the fault's begin to the end of the
-last bad second before them; it is 0 when there is none, and nothing is known of it when there are no such seconds.
+last bad second before them; it is 0 when there is none, and nothing is known of it when there are no such seconds, or when the
+fault did not go as planned.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,17 +35,26 @@ class Second:
     """By kind."""
     p99_s: float = 0.0
     """Of the response time; 0 without requests."""
+    longest_s: float = 0.0
+    """Response time."""
+    connections: int = 0
+    """Opened in it."""
 
     @classmethod
     def of(cls, window: Window) -> "Second":
         """A line of `windows.jsonl`."""
         total = window.total(without=AUTH_SERIES)
         p99_s = total.response_time.quantile(0.99) / 1e6 if total.response_time.count else 0.0
-        return cls(window.number, total.requests, dict(total.failures), p99_s)
+        longest_s, opened = total.response_time.max_us / 1e6, window.counts.connections
+        return cls(window.number, total.requests, dict(total.failures), p99_s, longest_s, opened)
 
     def is_bad(self, slowest_s: float) -> bool:
         """Whether somebody was let down."""
         return bool(self.requests) and (bool(self.failures) or self.p99_s > slowest_s)
+
+    def bad_since(self, slowest_s: float) -> int:
+        """The first second in which somebody was let down who waited until this one."""
+        return math.ceil(self.number - self.longest_s) if self.longest_s > slowest_s else self.number
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,10 @@ class Effect:
     """Failed requests of the mix by kind, from its begin until the target had recovered."""
     recovery_s: float | None
     """To the millisecond; None when the target did not recover while the fault's own seconds lasted."""
+    not_recovered: str | None = None
+    """Why there is no recovery, where there is none."""
+    connections: int = 0
+    """Opened anew by the users in the seconds in which `failures` are counted: beyond the first of each."""
 
     def to_json(self) -> dict[str, Any]:
         """As `summary.json` has it."""
@@ -88,7 +104,9 @@ class Effect:
             "trouble": course.trouble,
             "failures": sum(self.failures.values()),
             "failure_kinds": dict(self.failures),
+            "connections": self.connections,
             "recovery_s": self.recovery_s,
+            "not_recovered": self.not_recovered,
         }
 
 
@@ -102,9 +120,10 @@ def courses(faults: Sequence[Fault], events: Iterable[Mapping[str, Any]]) -> lis
     return found
 
 
-def effects(planted: Sequence[Course], seconds: Sequence[Second], end_s: float) -> list[Effect]:
-    """What each did to a load that ended at `end_s`."""
-    return [_effect(course, _own(course, planted, seconds, end_s)) for course in planted]
+def effects(planted: Sequence[Course], seconds: Sequence[Second], end_s: float, users: int) -> list[Effect]:
+    """What each did to a load of so many users that ended at `end_s`."""
+    in_order = sorted(seconds, key=lambda one: one.number)
+    return [_effect(course, _next_begin(course, planted), in_order, int(end_s), users) for course in planted]
 
 
 def recoveries(found: Iterable[Effect]) -> dict[str, list[float | None]]:
@@ -116,26 +135,61 @@ def recoveries(found: Iterable[Effect]) -> dict[str, list[float | None]]:
     return times
 
 
-def _own(course: Course, planted: Sequence[Course], seconds: Sequence[Second], end_s: float) -> list[Second]:
-    """The seconds that belong to a fault, in order."""
+def _next_begin(course: Course, planted: Sequence[Course]) -> int | None:
+    """The second from which on the next fault is to blame; None when there is none."""
     if course.begin_s is None:
-        return []
+        return None
     over_s = course.begin_s if course.end_s is None else course.end_s
-    first = int(course.begin_s)
-    begins = [other.begin_s for other in planted if other.begin_s is not None and other.begin_s > over_s]
-    last = min([int(end_s), *(int(begin_s) for begin_s in begins if int(begin_s) > first)])
-    return sorted((one for one in seconds if first <= one.number < last), key=lambda one: one.number)
+    begins = [int(other.begin_s) for other in planted if other.begin_s is not None and other.begin_s > over_s]
+    return min((begin for begin in begins if begin > int(course.begin_s or 0.0)), default=None)
 
 
-def _effect(course: Course, own: Sequence[Second]) -> Effect:
-    slowest_s, good, last_bad, failures = course.fault.recovered, 0, None, Counter[str]()
-    for second in own:
-        if second.is_bad(slowest_s):
-            good, last_bad = 0, second.number
-        elif second.requests and course.end_s is not None and second.number >= course.end_s:
-            good += 1
+def _effect(course: Course, next_begin: int | None, seconds: Sequence[Second], load_end: int, users: int) -> Effect:
+    if course.begin_s is None:
+        return Effect(course, {}, None, "it never began")
+    before = [one for one in seconds if one.number < int(course.begin_s)]
+    own = [one for one in seconds[len(before) :] if next_begin is None or one.number < next_begin]
+    upto, recovery_s = _recovered(course, own, _bad(seconds, course.fault.recovered), load_end)
+    failures = Counter[str]()
+    for second in own[:upto]:
         failures.update(second.failures)
-        if good == GOOD_SECONDS:
-            ended_s = course.begin_s if last_bad is None else last_bad + 1.0
-            return Effect(course, failures, round((ended_s or 0.0) - (course.begin_s or 0.0), 3))
-    return Effect(course, failures, None)
+    opened = sum(one.connections for one in before)
+    anew = max(0, sum(one.connections for one in own[:upto]) - max(0, users - opened))
+    why = _why_not(course, next_begin, load_end) if recovery_s is None else None
+    return Effect(course, failures, recovery_s, why, anew)
+
+
+def _recovered(course: Course, own: Sequence[Second], bad: Collection[int], load_end: int) -> tuple[int, float | None]:
+    """How many of its own seconds lie before the recovery, and its time; all and None without one.
+
+    The drain's seconds are no recovery, but what fails in them was sent before.
+    """
+    good, recovered_s = 0, course.begin_s or 0.0
+    for count, second in enumerate(own, start=1):
+        if second.number in bad:
+            good, recovered_s = 0, second.number + 1.0
+        elif second.requests and course.end_s is not None and course.end_s <= second.number < load_end:
+            good += 1
+        if good == GOOD_SECONDS and course.trouble is None:
+            return count, round(recovered_s - (course.begin_s or 0.0), 3)
+    return len(own), None
+
+
+def _bad(seconds: Sequence[Second], slowest_s: float) -> set[int]:
+    """Numbers of the bad seconds, those in which somebody waited for the answer of a bad one included."""
+    bad, since = set[int](), math.inf
+    for second in reversed(seconds):
+        if second.is_bad(slowest_s):
+            since = min(since, second.bad_since(slowest_s))
+        if second.number >= since:
+            bad.add(second.number)
+    return bad
+
+
+def _why_not(course: Course, next_begin: int | None, load_end: int) -> str:
+    """Why three good seconds were not seen."""
+    if course.trouble is not None:
+        return "it did not go as planned"
+    if course.end_s is None or course.end_s >= load_end:
+        return "it was not over before the load ended"
+    return "the load ended before" if next_begin is None or next_begin >= load_end else "the next fault began before"

@@ -93,10 +93,22 @@ def _fault(fault: Mapping[str, Any]) -> str:
     if fault["begin_s"] is None:
         return f"{what}: never began"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(fault["failure_kinds"].items())) or "nothing"
+    parts = [_recovered(fault)]
+    if fault["recovery_s"] != 0:
+        parts.append(f"failed: {kinds}")
+    if fault["connections"]:
+        parts.append(f"connections opened anew: {fault['connections']:,}")
+    if fault["trouble"]:
+        parts.append(fault["trouble"])
+    return f"{what} at {fault['begin_s']:.1f} s: {'; '.join(parts)}"
+
+
+def _recovered(fault: Mapping[str, Any]) -> str:
+    """When the target had recovered from a fault of a summary, or why nobody knows."""
     recovery_s = fault["recovery_s"]
-    recovered = "not recovered" if recovery_s is None else f"recovered after {format_duration(recovery_s)}"
-    trouble = f"; {fault['trouble']}" if fault["trouble"] else ""
-    return f"{what} at {fault['begin_s']:.1f} s: {recovered}; failed: {kinds}{trouble}"
+    if recovery_s is None:
+        return f"not recovered: {fault['not_recovered']}"
+    return f"recovered after {format_duration(recovery_s)}" if recovery_s else "no request noticed it"
 
 
 def _failed(results: Iterable[Result]) -> Iterable[str]:

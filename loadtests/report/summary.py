@@ -5,7 +5,7 @@ from typing import Any
 
 from hdrh.log import HistogramLogWriter
 
-from loadtests.measure.histogram import Histogram
+from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.series import Series
 from loadtests.pacing.stream import OpenLoad, turns_between
 from loadtests.report.authentication import authentication_costs
@@ -45,9 +45,9 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
         "users": evidence.plan.scenario.load.users,
         "stream": evidence.stream,
         "lateness_ms": latencies(evidence.totals.lateness),
-        "task_processing_ms": latencies(evidence.tasks.facts.processing) if evidence.tasks else None,
-        "task_wait_ms": latencies(evidence.tasks.facts.wait) if evidence.tasks else None,
-        "task_run_ms": latencies(evidence.tasks.facts.run) if evidence.tasks else None,
+        "task_processing_ms": _times(evidence.tasks.facts.processing) if evidence.tasks else None,
+        "task_wait_ms": _times(evidence.tasks.facts.wait) if evidence.tasks else None,
+        "task_run_ms": _times(evidence.tasks.facts.run) if evidence.tasks else None,
         "troubled_tasks": _troubled(evidence),
         "faults": [effect.to_json() for effect in evidence.effects],
         "total": _series(total),
@@ -92,6 +92,12 @@ def latencies(histogram: Histogram) -> dict[str, float] | None:
         return None
     values = {name: histogram.quantile(q) / 1e3 for name, q in QUANTILES.items()}
     return {**values, "max": histogram.max_us / 1e3, "mean": round(histogram.mean_us / 1e3, 3)}
+
+
+def _times(histogram: Histogram) -> dict[str, float | None] | None:
+    """Those of tasks, likewise: None for a figure that tasks without an end leave without one."""
+    found = latencies(histogram)
+    return {name: value if value * 1e3 <= HIGHEST_US else None for name, value in found.items()} if found else None
 
 
 def write_hlogs(evidence: Evidence) -> None:

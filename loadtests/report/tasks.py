@@ -6,11 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadtests.measure.histogram import Histogram
-from loadtests.objectives.evaluate import TaskFacts
+from loadtests.objectives.evaluate import NO_END_US, TaskFacts
 from loadtests.store.folder import RunFolder
 from loadtests.store.ledger import TaskLedger
 from loadtests.store.records import read_lines
 from loadtests.store.tasks import MOST_NAMES
+
+NOTHING_DONE = ("connect_refused", "connect_timeout", "connect_failed", "dns", "tls", "no_sockets")
+"""Kinds of failure of a request that was never sent."""
+
+
+def may_have_worked(kind: str) -> bool:
+    """Whether a request that failed like this may have done its work all the same: not unsent, nor refused (4xx but 408)."""
+    return kind not in NOTHING_DONE and (not kind.startswith("status_4") or kind == "status_408")
 
 
 @dataclass(frozen=True)
@@ -19,6 +27,10 @@ class TaskEvidence:
 
     ledger: TaskLedger
     facts: TaskFacts
+    trouble: str | None = None
+    """Why it is not known what became of all, in the target's words."""
+    rows_trouble: str | None = None
+    """Why it is not known what else the target has."""
 
     @classmethod
     def of(
@@ -42,11 +54,12 @@ class TaskEvidence:
             reading.add(record)
         names: Mapping[str, Any] = next((event for event in reversed(events) if event["event"] == "unaccounted_tasks"), {})
         ledger = _ledger(reading, followed, names, accepted, unanswered(reading.requests))
-        return cls(ledger, _facts(reading, ledger, known=followed["trouble"] is None))
+        facts = _facts(reading, ledger, known=followed["trouble"] is None)
+        return cls(ledger, facts, followed["trouble"], followed["rows_trouble"])
 
 
 class _Reading:
-    """Sums over the records. A task without an end was waited for until the following stopped."""
+    """Sums over the records. A task without an end took longer than any limit, however short the following was."""
 
     def __init__(self, start: float, until: float, tells_begin: bool) -> None:
         self._start, self._until, self._tells_begin = start, until, tells_begin
@@ -63,23 +76,27 @@ class _Reading:
             self.requests.add(record["request"])
         if outcome in self.names and len(self.names[outcome]) < MOST_NAMES:
             self.names[outcome].append(record["id"])
-        ended = record["ended"] if outcome in ("completed", "failed") else None
-        until = self._until if ended is None else ended
-        self.processing.record(_us(until - self._start - record["due_s"]))
+        due, ended = self._start + record["due_s"], self._ended(record)
+        self.processing.record(_us_between(due, ended))
         if self._tells_begin:
-            self._add_work(record, until, done=outcome == "completed")
+            self._add_work(due, record["started"], ended, outcome)
 
-    def _add_work(self, record: Mapping[str, Any], until: float, done: bool) -> None:
-        started = record["started"]
-        if started is not None:
-            self.run.record(_us(until - started))
-        elif done:
-            return  # it has worked, and the target does not say when
-        self.wait.record(_us((until if started is None else started) - self._start - record["accepted_s"]))
+    def _ended(self, record: Mapping[str, Any]) -> float | None:
+        """Where the target does not say when, it was before the following stopped."""
+        if record["outcome"] not in ("completed", "failed"):
+            return None
+        return self._until if record["ended"] is None else record["ended"]
+
+    def _add_work(self, due: float, started: float | None, ended: float | None, outcome: str) -> None:
+        if started is not None or ended is None:
+            self.wait.record(_us_between(due, started))
+            self.run.record(_us_between(started, ended))
+        elif outcome == "failed":  # before anybody worked on it
+            self.wait.record(_us_between(due, ended))
 
 
-def _us(seconds: float) -> int:
-    return round(seconds * 1e6)
+def _us_between(begin: float | None, end: float | None) -> int:
+    return NO_END_US if begin is None or end is None else round((end - begin) * 1e6)
 
 
 def _ledger(

@@ -57,7 +57,14 @@ def judge(evidence: Evidence) -> Verdict:
         word = "invalid"
     elif any(result.status == "fail" for result in objectives):
         word = "fail"
-    notes = [*evidence.plan.notes, *_aborts(evidence), *_doubts(evidence, objectives), *_clocks(evidence), *_gaps(evidence)]
+    notes = [
+        *evidence.plan.notes,
+        *_aborts(evidence),
+        *_doubts(evidence, objectives),
+        *_clocks(evidence),
+        *_following(evidence),
+        *_gaps(evidence),
+    ]
     return Verdict(word, objectives, health, notes)
 
 
@@ -93,6 +100,14 @@ def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
 def _clocks(evidence: Evidence) -> Iterable[str]:
     """Clocks of workers that were off."""
     return clock_notes(evidence.clocks or (), evidence.plan.scenario.health.clock)
+
+
+def _following(evidence: Evidence) -> Iterator[str]:
+    """That it is not known what became of the accepted tasks."""
+    if evidence.tasks is not None and evidence.tasks.trouble is not None:
+        yield f"accepted tasks could not all be followed to their end: {evidence.tasks.trouble}"
+    elif evidence.tasks is not None and evidence.tasks.rows_trouble is not None:
+        yield f"tasks that nobody accepted could not be looked for: {evidence.tasks.rows_trouble}"
 
 
 def _gaps(evidence: Evidence) -> Iterator[str]:

@@ -58,7 +58,9 @@ class _Asked:
     requests: set[str] | None
     """Request names of the mix; None when they cannot be known."""
     faulty: set[str]
-    """Services that faults are planted in."""
+    """Services that faults are planted in, and instances that they name."""
+    staged: bool
+    """Whether the rate is another one at each moment."""
     metrics: dict[str, Metric]
 
 
@@ -69,8 +71,16 @@ def _asked(data: dict[str, Any], requests: set[str] | None) -> _Asked | None:
         tasks = Tasks.model_validate(data["tasks"]) if "tasks" in data else None
     except ValidationError:
         return None
-    faulty = {str(_table(fault).get("service")) for fault in _list(data.get("faults"))}
-    return _Asked(probes, tasks is not None, requests, faulty, metrics(probes, tasks))
+    staged = bool(_table(data.get("load")).get("stages"))
+    return _Asked(probes, tasks is not None, requests, set(_faulty(data)), staged, metrics(probes, tasks))
+
+
+def _faulty(data: dict[str, Any]) -> Iterator[str]:
+    """What recovery times can be asked of: services, and the instances that faults name."""
+    for fault in map(_table, _list(data.get("faults"))):
+        yield str(fault.get("service"))
+        if fault.get("instance") is not None:
+            yield f"{fault.get('service')}-{fault['instance']}"
 
 
 def _list(value: Any) -> list[Any]:
@@ -139,16 +149,18 @@ def _objective(text: str, asked: _Asked, aborts: bool) -> Iterator[str]:
     if metric.name.startswith(("task_", "tasks_")) and metric.name in BUILT_IN and not asked.has_tasks:
         yield f"{metric.name} needs a [tasks] table"
     if aborts:
-        yield from _abort(objective)
+        yield from _abort(objective, asked)
 
 
-def _abort(objective: Objective) -> Iterator[str]:
+def _abort(objective: Objective, asked: _Asked) -> Iterator[str]:
     """Why an objective cannot end a load that is going on."""
     metric = objective.metric
     if metric.kind not in ABORTING or metric.name == "task_success":
         yield f"{metric.name} is known at the end of the run only; leave out abort_on_fail"
     elif metric.kind == "count" and objective.comparison in (">", ">="):
         yield f"a lower limit of {metric.name} is missed until it is reached; leave out abort_on_fail"
+    elif metric.kind == "rate" and asked.staged:
+        yield f"with load.stages no part of the load has the full {metric.name}; leave out abort_on_fail"
 
 
 def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:
@@ -164,5 +176,7 @@ def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:
     else:
         return
     selector = objective.selector
-    if selector and selector not in names and re.sub(r"-[0-9]+$", "", selector) not in names:
+    if selector in names or (metric.kind == "gauge" and re.sub(r"-[0-9]+$", "", selector or "") in names):
+        return
+    if selector:
         yield f"{selector!r} is no {what} (there are: {', '.join(sorted(names))})"

@@ -163,8 +163,9 @@ def _summary_fields(word: str, summary: Mapping[str, Any], manifest: Mapping[str
     }
     if summary["lateness_ms"]:
         fields["lateness_p99_ms"] = float(summary["lateness_ms"]["p99"])
-    if summary["task_processing_ms"]:
-        fields["task_processing_p95_ms"] = float(summary["task_processing_ms"]["p95"])
+    tasks = summary["task_processing_ms"]
+    if tasks and tasks["p95"] is not None:
+        fields["task_processing_p95_ms"] = float(tasks["p95"])
     return fields
 
 

@@ -13,7 +13,7 @@ from loadtests.errors import RunError
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import read_json, write_json
 
-VERSION = 2
+VERSION = 3
 PACKAGES = ("locust", "gevent", "geventhttpclient", "hdrhistogram")
 
 

@@ -26,6 +26,15 @@ class Token:
         """The same token, with the refresh token of the one before where it brought none of its own."""
         return self if self.refresh is not None else replace(self, refresh=refresh)
 
+    def got_at(self, asked: float) -> "Token":
+        """The same token by the clock of who asked for it then: its issuer's may be wrong, but how long it lives is sure.
+
+        One that does not say when it was issued is taken at its word.
+        """
+        if self.issued_at is None:
+            return replace(self, issued_at=asked)
+        return replace(self, expires_at=asked + self.expires_at - self.issued_at, issued_at=asked)
+
 
 def user_id(subject: str, user: int) -> str:
     """The id of user number `user`: uuid5(NAMESPACE_URL, subject), where `{user}` stands for the number."""

@@ -209,8 +209,8 @@ def test_journeys_of_one_file_are_not_known_to_the_next(tmp_path: Path, out: Pat
         ("windows.jsonl", "[1]\n", "windows.jsonl:1: damaged"),
         ("events.jsonl", "{}\n", "a file is damaged"),
         ("events.jsonl", "{\n{}\n", "events.jsonl:1: damaged"),
-        ("manifest.json", '{"version": 9}', "is of version 9, this harness reads version 2"),
-        ("manifest.json", '{"version": 2}', "a file is damaged"),
+        ("manifest.json", '{"version": 9}', "is of version 9, this harness reads version 3"),
+        ("manifest.json", '{"version": 3}', "a file is damaged"),
     ],
 )
 def test_damaged_folder(file: str, text: str, says: str, tmp_path: Path, out: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.calibration import DISTRIBUTIONS, Row, calibrate
 from benchmarks.latency_server import STALL_S
 
+pytestmark = pytest.mark.alone
+
 TOLERANCE = 0.005
 STALL_TOLERANCE_S = 0.04
 """For the theory of the stall, which leaves out the time that the backlog takes."""

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.e2e.command import Command, run
 from tests.e2e.conftest import HOSTED, Target
+
+pytestmark = pytest.mark.alone
 
 HOUR_AHEAD = """
 import os, time

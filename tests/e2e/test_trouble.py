@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from loadtests.measure.histogram import Histogram
 from loadtests.report.evidence import Evidence
@@ -50,6 +51,7 @@ def test_interrupt_drains_and_marks_the_run(target: Target, out: Path) -> None:
     assert command.left_behind(within_s=2.0) == []
 
 
+@pytest.mark.alone  # counts PostgreSQL's shared memory on the whole machine
 def test_interrupt_while_the_stack_starts(out: Path) -> None:
     """Ctrl-C before the load: exit code 130, one line, and the half-started stack is gone."""
     before = _shared_memory()
@@ -78,6 +80,7 @@ def test_interrupt_while_the_workers_connect(target: Target, out: Path) -> None:
     assert command.left_behind(within_s=2.0) == []
 
 
+@pytest.mark.alone  # counts PostgreSQL's shared memory on the whole machine
 def test_nothing_survives_the_kill_of_the_command(out: Path) -> None:
     """`kill -9` of the command itself: within seconds neither stack nor workers nor their data are left."""
     command = run("smoke", "--duration", "30s", out=out)

@@ -12,11 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from loadtests.errors import RunError
 from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.family import freeze, send
 from loadtests.orchestrate.faults import Faults
+from loadtests.orchestrate.harm import harm_of
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.proxy import Front
+from loadtests.scenario.system import Fault
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import read_lines
 from tests.integration.test_proxy import ask, connect, echo, server
@@ -219,6 +222,37 @@ def test_a_proxy_that_died_is_told(scene: Scene) -> None:
         faults = scene.faults('at = "0s"\nkind = "reset"\nshare = "50%"\nlasts = "1s"')
         until(lambda: len(scene.events()) == 2, faults.poll)
         assert scene.events()[1] == ("end", "proxy-api was killed by SIGKILL and cannot be told 'reset 0.5'")
+
+
+def test_all_proxies_are_told_though_one_is_gone(scene: Scene) -> None:
+    """Neither when the fault begins nor when it is undone does the first that died keep the others from hearing of it."""
+    with server(echo) as port:
+        fronts = [Front(scene.processes, f"proxy-api-{number}", port, scene.tmp_path) for number in (1, 2)]
+        scene.fronts["api"] = tuple(fronts)
+        scene.processes.end(scene.processes.named("proxy-api-1"), signal.SIGKILL)
+        fault = Fault.model_validate({"at": "0s", "service": "api", "kind": "slow", "delay": "200ms", "lasts": "1s"})
+        harm = harm_of(fault, Stack(None, {}, fronts=scene.fronts), scene.processes)
+        gone = "proxy-api-1 was killed by SIGKILL and cannot be told 'delay 0.2'"
+        with connect(fronts[1]) as client:
+            with pytest.raises(RunError, match=gone):
+                harm.begin(time.monotonic())
+            until(lambda: ask(client) >= 0.4)
+            with pytest.raises(RunError, match=r"'delay 0\.0'"):
+                harm.undo()
+            until(lambda: ask(client) < 0.2)
+
+
+@pytest.mark.parametrize("kind", ["kill", "restart", "freeze"])
+def test_what_is_dead_already_cannot_be_harmed(scene: Scene, kind: str) -> None:
+    """The fault says that it was not carried out, and does not start what died of its own."""
+    scene.family()
+    send(freeze(scene.managed.process.pid), signal.SIGKILL)
+    until(lambda: not scene.managed.alive)
+    faults = scene.faults(f'at = "0s"\nkind = "{kind}"\nlasts = "1s"')
+    until(lambda: len(scene.events()) == 2, faults.poll)
+    trouble = "api was killed by SIGKILL before the fault, which was not carried out"
+    assert scene.events() == [("begin", None), ("end", trouble)]
+    assert not scene.managed.alive
 
 
 def test_guardian_ends_what_is_frozen(tmp_path: Path) -> None:

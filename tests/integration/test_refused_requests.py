@@ -33,9 +33,9 @@ def answers(*given: bytes) -> list[Step]:
     return [step for one in given for step in (read, one)]
 
 
-def token(number: int, life_s: int = 1000) -> bytes:
-    """A login's or a refresh's answer."""
-    access = jwt.encode({"n": number, "iat": 4_000_000_000, "exp": 4_000_000_000 + life_s}, "k" * 32)
+def token(number: int, life_s: int = 1000, issued_at: int = 4_000_000_000) -> bytes:
+    """A login's or a refresh's answer, by a target whose clock is not ours."""
+    access = jwt.encode({"n": number, "iat": issued_at, "exp": issued_at + life_s}, "k" * 32)
     return answer(json.dumps({"access_token": access, "refresh_token": f"r{number}"}).encode())
 
 
@@ -129,8 +129,71 @@ def test_a_guest_refreshes_and_asks_again(lab: Lab, tmp_path: Path) -> None:
         ("x", None),
     ]
     assert played.out["ok"]
-    assert played.out["renew_s"] > 1_000_000
+    assert 930 < played.out["renew_s"] < 1000
     assert json.loads(bodies[2]) == {"refresh_token": "r1"}
+
+
+@pytest.mark.parametrize("issued_at", [1_000_000_000, 4_000_000_000], ids=["behind", "ahead"])
+def test_the_target_s_clock_does_not_matter(lab: Lab, tmp_path: Path, issued_at: int) -> None:
+    """What lives 1,000 s is renewed within them, the first time as the later ones, whatever the target takes the time for."""
+    with raw_server(answers(token(1, 1000, issued_at), token(2, 1000, issued_at))) as server:
+        played = lab.play(
+            CREDENTIALS + "out['first_s'] = credentials.renew_s\ncredentials.renew()\nout['next_s'] = credentials.renew_s",
+            server,
+            plan=plan_of(tmp_path, BASE + GUEST).to_json(),
+        )
+    assert 0 < played.out["first_s"] < 940
+    assert 930 < played.out["next_s"] < 1000
+
+
+def test_a_target_that_refuses_its_own_tokens_is_not_asked_for_more_of_them(lab: Lab, tmp_path: Path) -> None:
+    """One refresh a second: the next refusals are failures and no more."""
+    with raw_server(answers(token(1), REFUSED, token(2), *[REFUSED] * 3)) as server:
+        played = lab.play(
+            CREDENTIALS + "for name in 'xyz': session.get('/', name=name)",
+            server,
+            plan=plan_of(tmp_path, BASE + GUEST).to_json(),
+        )
+    assert [done.name for done in played.done] == ["auth_login", "x", "auth_refresh", "x", "y", "z"]
+
+
+def test_a_repeated_request_keeps_its_name(lab: Lab, tmp_path: Path) -> None:
+    """What it was accepted by is the request, not the refresh between its two attempts."""
+    with raw_server(answers(token(1), REFUSED, token(2), answer())) as server:
+        played = lab.play(
+            CREDENTIALS + "session.get('/', name='x')\nout['name'] = session.last_name",
+            server,
+            plan=plan_of(tmp_path, BASE + GUEST).to_json(),
+        )
+    assert played.out["name"] == "x"
+
+
+def test_nothing_is_renewed_after_a_halt(lab: Lab) -> None:
+    """A user that was busy when the run was halted sends what was due before, and renews no token that ended meanwhile."""
+    played = lab.play(
+        """
+        from types import SimpleNamespace
+        from loadtests.engine.arrivals import RunClock
+        from loadtests.engine.clocks import SteadyClock
+        from loadtests.engine.users import SimulatedUser
+
+        steady, renewed = SteadyClock(), []
+        clock = RunClock(steady)
+        clock.go(steady.now() - 10.0, 0.0)
+        credentials = SimpleNamespace(renew_s=5.0)
+        def renew():
+            renewed.append(clock.now())
+            credentials.renew_s = 1000.0
+        user = SimpleNamespace(_crew=SimpleNamespace(clock=clock), _credentials=credentials, _renew=renew, _free_s=0.0)
+        clock.halt_at_s = 8.0
+        out["due"] = [SimulatedUser._wait_until(user, due_s) for due_s in (7.0, 9.0)]
+        out["after"] = len(renewed)
+        clock.halt_at_s = 20.0
+        out["due"].append(SimulatedUser._wait_until(user, 9.0))
+        out["before"] = len(renewed)
+        """
+    )
+    assert played.out == {"due": [True, False, True], "after": 0, "before": 1}
 
 
 def test_a_refused_refresh_is_followed_by_a_login(lab: Lab, tmp_path: Path) -> None:

@@ -92,10 +92,10 @@ def test_colours_follow_the_scheme(browser: Browser, page: Path) -> None:
     browser.open(page, 1280)
     browser.until(f"document.body.dataset.charts === '{CHARTS}'")
     before = browser.value(PAINTED)
+    text = f"JSON.stringify({PAINTED.strip()})"
+    light = browser.value(f"JSON.stringify({text})")  # before the switch, for the page may be quicker than the next question
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
-    browser.until(
-        f"JSON.stringify({PAINTED.strip()}) !== {browser.value(f'JSON.stringify(JSON.stringify({PAINTED.strip()}))')}"
-    )
+    browser.until(f"{text} !== {light}")
     after = browser.value(PAINTED)
     assert [one[:3] for one in after] == [one[:3] for one in before]
     assert all(set(new[3]) != set(old[3]) for new, old in zip(after, before, strict=True))

@@ -202,7 +202,14 @@ class SyntheticRun:
             append_lines(self.folder.file("tasks.jsonl"), index.records(("completed",), ("failed",), unknown))
             facts = {"accepted": index.accepted, "known": index.known, "duplicated": index.duplicated}
             names = {"duplicated": index.names("again"), "foreign": list(foreign)}
-        rest = {"trouble": None, "time_s": EPOCH + 40, "rows": None, "extra": None, "tells_begin": True}
+        rest: dict[str, Any] = {
+            "trouble": None,
+            "time_s": EPOCH + 40,
+            "rows": None,
+            "extra": None,
+            "tells_begin": True,
+            "rows_trouble": None,
+        }
         self.folder.event("followed", None, **{**facts, **rest, **event})
         self.folder.event("unaccounted_tasks", None, **names)
 

@@ -9,7 +9,7 @@ from loadtests.orchestrate.abort import Abort, AbortWatch
 from loadtests.report.marks import events_of
 from loadtests.store.folder import ABORTED
 from loadtests.store.records import append_lines
-from tests.unit.runs import EPOCH, TEXT, SyntheticRun, planned_samples
+from tests.unit.runs import EPOCH, TEXT, SyntheticRun, complete, planned_samples
 from tests.unit.seconds import series, window
 from tests.unit.texts import changed, problems_of
 
@@ -66,6 +66,15 @@ def test_nothing_is_aborted_at_the_end(tmp_path: Path) -> None:
     """The last second of the load, and the drain, leave nothing to end."""
     run = run_asking(tmp_path, "response_time.p95 < 200ms")
     assert abort_of(run, *(listed(number, 10) for number in range(19)), listed(19, 4000), listed(20, 4000)) is None
+
+
+def test_windows_that_come_after_the_end_end_nothing(tmp_path: Path) -> None:
+    """A master that was busy writes the load's last seconds late: when they are read there is no load any more."""
+    run = run_asking(tmp_path, "response_time.p95 < 200ms")
+    for now_s, ends in ((19.9, True), (20.0, False)):
+        watch = AbortWatch(run.plan, run.folder, lambda now_s=now_s: EPOCH + now_s)  # type: ignore[misc]
+        found = [watch.add(listed(number, 400)) for number in range(GRACE_S + WINDOW_S)]
+        assert any(found) is ends
 
 
 @pytest.mark.parametrize(
@@ -143,6 +152,26 @@ def test_a_run_that_ended_for_another_reason_is_invalid(tmp_path: Path) -> None:
     verdict = aborted_run(tmp_path, "worker-2 was lost").verdict()
     assert verdict.word == "invalid"
     assert verdict.health[0].observed_text == "stopped 5.6 s into the load: worker-2 was lost"
+
+
+def test_an_abort_that_came_too_late_does_not_count(tmp_path: Path) -> None:
+    """The master ended before it was told to: there is no halt, and the run is judged as a whole."""
+    run = run_asking(tmp_path, "response_time.p95 < 200ms")
+    watch = AbortWatch(run.plan, run.folder, lambda: EPOCH + 19.9)
+    (abort,) = [found for number in range(5) if (found := watch.add(listed(number, 400)))]
+    abort.write(run.folder)
+    verdict = complete(run).verdict()
+    assert verdict.word == "pass"
+    assert verdict.health[0].observed_text != "aborted 19.9 s into the load by stopping"
+
+
+def test_a_rate_cannot_end_a_load_with_stages(tmp_path: Path) -> None:
+    """It would be missed in the load's own ramp."""
+    text = changed('duration = "10s"', 'stages = [{ duration = "10s", to = 1 }]')
+    table = '{ objective = "rate(list_tasks) >= 1/s", abort_on_fail = true }'
+    (problem,) = problems_of(tmp_path, changed('"response_time.p95 < 200ms"', table, text))
+    assert problem.key == "objectives.fast"
+    assert problem.message == "with load.stages no part of the load has the full rate; leave out abort_on_fail"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """Clocks: the offset lies within the doubt, and the shortest round counts."""
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.engine.clocks import ROUNDS, ClockCheck, SteadyClock
 from loadtests.measure.clocks import ClockReading, WorkerClock
 
 
@@ -33,3 +37,27 @@ def test_error_of_a_clock() -> None:
     assert WorkerClock("w", begin, ClockReading(3600.0, 0.5)).error_s == 0.5
     assert WorkerClock("w", begin, ClockReading(3599.0, 0.5)).error_s == 1.0
     assert WorkerClock("w", begin, None).error_s == 0.25
+
+
+def test_a_check_asks_one_question_after_the_other() -> None:
+    """By the clock that it is given; the shortest round counts, an answer that comes twice does not."""
+    trips_s = [0.4, 0.3, 0.02, *[0.1] * (ROUNDS - 3)]
+    now_s, asked, ends = 100.0, list[float](), list[int]()
+    check = ClockCheck(asked.append, lambda: now_s)
+    check.begin(lambda: ends.append(len(asked)))
+    for trip_s in trips_s:
+        question_s = asked[-1]
+        now_s += trip_s
+        check.answered(question_s, question_s + trip_s / 2 + 7.0)
+        check.answered(question_s, question_s + 500.0)
+    assert (len(asked), ends, check.done) == (ROUNDS, [ROUNDS], True)
+    assert check.best is not None
+    assert check.best.offset_s == pytest.approx(7.0)
+    assert check.best.doubt_s == pytest.approx(0.01)
+
+
+def test_a_clock_that_is_set_moves_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Unix epoch of its beginning, whatever the machine's time is made to be later."""
+    clock, before = SteadyClock(), time.time()
+    monkeypatch.setattr(time, "time", lambda: before - 3600.0)
+    assert clock.now() >= before - 1.0

@@ -100,7 +100,7 @@ def test_manifest_says_what_was_run_and_where(tmp_path: Path) -> None:
     """Plan, hash, host, machine and versions stand in the manifest, under a version of its own."""
     run = with_manifest(tmp_path)
     manifest = read_manifest(run)
-    assert manifest["version"] == 2
+    assert manifest["version"] == 3
     assert manifest["run_id"] == run.run_id
     assert (manifest["workers"], manifest["stack"], manifest["host"]) == (2, "embedded", "http://h")
     assert (manifest["plan"], manifest["plan_hash"]) == ({"scenario": {"name": "smoke"}}, "ab" * 32)

@@ -106,6 +106,18 @@ ONE_FAULT = [
         r"memory needs a service .*'memory\(api\)'",
     ),
     ("tasks that nobody follows", BASE + 't = "task_success >= 99%"\n', "objectives.t", r"needs a \[tasks\] table"),
+    (
+        "recovery of an unharmed instance",
+        BASE + 'r = "recovery(redis-2).time < 1s"\n[[faults]]\nat = "1s"\nservice = "redis"\nkind = "kill"\ninstance = 1\n',
+        "objectives.r",
+        "'redis-2' is no service with a fault .there are: redis, redis-1.",
+    ),
+    (
+        "recovery of an instance where all are harmed",
+        BASE + 'r = "recovery(redis-1).time < 1s"\n[[faults]]\nat = "1s"\nservice = "redis"\nkind = "kill"\n',
+        "objectives.r",
+        "'redis-1' is no service with a fault .there are: redis.",
+    ),
     ("objective as a number", BASE + "n = 5\n", "objectives.n", "valid string"),
 ]
 

@@ -141,6 +141,14 @@ def test_moment_of_issue() -> None:
     assert from_login(answer(access_token=signed(exp=90))).issued_at is None
 
 
+@pytest.mark.parametrize("issued_at", [NOW - 3600, NOW, NOW + 120])
+def test_a_token_ends_by_the_clock_of_who_got_it(issued_at: float) -> None:
+    """How long it lives is sure, whatever the time is where it comes from; without a moment of issue its end is believed."""
+    token = Token("a", issued_at + 60, issued_at=issued_at).got_at(NOW)
+    assert (token.issued_at, token.expires_at) == (NOW, NOW + 60)
+    assert Token("a", NOW + 7).got_at(NOW) == Token("a", NOW + 7, issued_at=NOW)
+
+
 def test_refresh_token_is_kept_where_a_refresh_brings_none() -> None:
     """A new one takes the place of the old one; without, the old one stays good."""
     assert Token("a", 1.0, "new").with_refresh("old").refresh == "new"

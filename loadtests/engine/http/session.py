@@ -97,6 +97,7 @@ class Session(Client):
         report(response, response.failed)
         if response.failed is not None and self._proved_by_token(call, encoded) and self._may_repeat(response, authorization):
             response.close()
+            self.last_name = name  # the renewal had one of its own
             response, report = self._ask(call, self._encode(outgoing), due or began)
             report(response, response.failed)
         return response
