@@ -212,6 +212,8 @@ INTERVALS = [
     ("response_time", 0.0, 4e-7, "0.00 to 0.40 us"),
     ("response_time", 0.2, 0.2, "200 ms to 200 ms"),
     ("response_time", 0.195, math.inf, "195 ms to ?"),
+    ("task_processing", 2.0, 1e9, "2 s to no end"),
+    ("requests", 5.0, 1e9, "5 to 1,000,000,000"),
 ]
 
 
@@ -229,6 +231,7 @@ MEASURED = [
     ("response_time", 0.4, 0.0, 30.0, "400 ms (0 to 30 s)"),
     ("response_time", 0.2, 0.2, 0.2, "200 ms (200 ms to 200 ms)"),
     ("response_time", 0.2, 0.195, math.inf, "200 ms (195 ms to ?)"),
+    ("task_processing", 2.25, 2.0, 1e9, "2.25 s (2 s to no end)"),
 ]
 
 
