@@ -84,3 +84,12 @@ def significant(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """A share for people (`98.7 %`): three significant digits, but just below 100 % two of what is missing (`99.95 %`)."""
+    value = share * 100
+    if 99 < value < 100:
+        digits = 1 - math.floor(math.log10(100 - value))
+        return f"{value:.{digits}f}".rstrip("0").rstrip(".") + " %"
+    return f"{significant(value)} %"

@@ -12,27 +12,34 @@ from loadtests.measure.histogram import Histogram
 Z = 1.959963984540054
 """The 0.975 quantile of the standard normal distribution."""
 Interval = tuple[float, float]
-"""Lowest and highest value, both among them."""
+"""Lowest and highest value, both among them; the highest is infinite where the measured values cannot tell it."""
 
 
 def quantile_ranks(count: int, q: float) -> tuple[int, int]:
-    """Ranks (1 to `count`) of the ordered values between which the true `q`-quantile (0 to 1) lies.
+    """Ranks of the ordered values (1 to `count`) between which the true `q`-quantile (0 to 1) lies.
 
     How many of `count` values lie below it is binomial (count, q), taken as normal here: J.-Y. Le Boudec, Performance
-    Evaluation of Computer and Communication Systems, theorem 2.1 and its approximation for large counts. A rank beyond the
-    values is that of the last one there is: of few values a high quantile has no upper bound that they could tell.
+    Evaluation of Computer and Communication Systems, theorem 2.1 and its approximation for large counts. As there, 0 and
+    `count` + 1 are the ranks of the least and the largest value that could be: of few values a quantile near an end has no
+    bound on that side among those that were seen.
     """
     half = Z * math.sqrt(count * q * (1 - q))
     low, high = math.floor(count * q - half), math.ceil(count * q + half) + 1
-    return min(max(low, 1), count), min(max(high, 1), count)
+    return max(low, 0), min(high, count + 1)
 
 
 def quantile_interval(histogram: Histogram, q: float) -> Interval | None:
-    """Of the `q`-quantile, in microseconds, as wide as the buckets at its ends make it; None for an empty histogram."""
+    """Of the `q`-quantile, in microseconds, as wide as the buckets at its ends make it; None for an empty histogram.
+
+    Where the values have no bound it is 0, as times are never less, or infinite.
+    """
     if not histogram.count:
         return None
     low, high = quantile_ranks(histogram.count, q)
-    return float(histogram.bucket_at(low)[0]), float(histogram.bucket_at(high)[1])
+    return (
+        float(histogram.bucket_at(low)[0]) if low else 0.0,
+        float(histogram.bucket_at(high)[1]) if high <= histogram.count else math.inf,
+    )
 
 
 def ratio_interval(part: float, whole: float) -> Interval | None:

@@ -24,15 +24,22 @@ def judge_clocks(clocks: Sequence[WorkerClock], limit_s: float) -> Result:
 
 def clock_notes(clocks: Iterable[WorkerClock], limit_s: float) -> list[str]:
     """What a reader should know of clocks that are further off than the limit."""
-    return [f"{one.name}'s clock is {_offset(one)}; taken out" for one in clocks if abs(one.begin.offset_s) > limit_s]
+    return [
+        f"{one.name}'s clock is {offset_text(one.begin.offset_s)}; taken out"
+        for one in clocks
+        if abs(one.begin.offset_s) > limit_s
+    ]
 
 
 def _described(clock: WorkerClock) -> str:
-    drift = f"{format_duration(abs(clock.drift_s))} {'forward' if clock.drift_s >= 0 else 'back'}"
-    return f"{clock.name}: {_offset(clock)} ± {format_duration(clock.doubt_s)}, drifted {drift}"
+    way = "forward" if clock.drift_s > 0 else "back"
+    drift = f"drifted {format_duration(abs(clock.drift_s))} {way}" if clock.drift_s else "no drift"
+    return f"{clock.name}: {offset_text(clock.begin.offset_s)} ± {format_duration(clock.doubt_s)}, {drift}"
 
 
-def _offset(clock: WorkerClock) -> str:
-    seconds = clock.begin.offset_s
+def offset_text(seconds: float) -> str:
+    """How far a clock is ahead of another."""
+    if not seconds:
+        return "0 us off"
     size = f"{abs(seconds):,.0f} s" if abs(seconds) >= 10 else format_duration(abs(seconds))
-    return f"{size} {'ahead' if seconds >= 0 else 'behind'}"
+    return f"{size} {'ahead' if seconds > 0 else 'behind'}"

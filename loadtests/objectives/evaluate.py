@@ -5,13 +5,14 @@ An objective without data fails: what was not measured was not met.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 from loadtests.measure.counters import Buckets, quantile
 from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.intervals import Interval, decided, quantile_interval, ratio_interval
 from loadtests.measure.series import Series
-from loadtests.objectives.grammar import Kind, Metric, Objective, format_interval, percentile
+from loadtests.objectives.grammar import Kind, Metric, Objective, format_measured, percentile
 
 Status = Literal["pass", "fail"]
 NO_END_US = 10**15
@@ -73,9 +74,16 @@ class Result:
     limit: float
     source: str
     interval: Sequence[float] | None = None
-    """Lowest and highest value that chance alone leaves open (95 %); None where there is no such thing."""
+    """Lowest and highest value that chance alone leaves open (95 %), the highest infinite where there are too few values to
+    tell it; None where there is no such thing.
+    """
     decided: bool = True
     """Whether the limit lies outside of the interval, so that another run would say the same."""
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether there were too few values to tell how high the interval reaches."""
+        return self.interval is not None and not isfinite(self.interval[1])
 
     @property
     def mark(self) -> str:
@@ -92,7 +100,7 @@ class Result:
             "status": self.status,
             "limit": self.limit,
             "source": self.source,
-            "interval": None if self.interval is None else list(self.interval),
+            "interval": None if self.interval is None else [end if isfinite(end) else None for end in self.interval],
             "decided": self.decided,
         }
 
@@ -143,7 +151,7 @@ def _observed_text(
     if objective.metric.kind == "task_latency" and observed * 1e6 > HIGHEST_US:
         return "no end"
     if interval is not None and (objective.metric.name == "availability" or not decided(objective.holds, interval)):
-        shown += f" ({format_interval(objective.metric, *interval)})"
+        shown = format_measured(objective.metric, observed, *interval)
     return f"{shown}, {doubt}" if doubt else shown
 
 

@@ -32,6 +32,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadtests import units
+from loadtests.measure.histogram import HIGHEST_US
 
 Kind = Literal["latency", "task_latency", "ratio", "rate", "count", "gauge", "task_count", "share", "distribution", "recovery"]
 Unit = Literal["duration", "ratio", "rate", "count", "size"]
@@ -156,7 +157,7 @@ def format_value(metric: Metric, value: float) -> str:
         case "duration":
             return units.format_duration(value)
         case "ratio":
-            return f"{value * 100:.5g} %"
+            return units.percent(value)
         case "rate":
             return f"{value:,.1f}/s" if value < 1000 else f"{value:,.0f}/s"
         case "size":
@@ -165,15 +166,40 @@ def format_value(metric: Metric, value: float) -> str:
 
 
 def format_interval(metric: Metric, low: float, high: float) -> str:
-    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful."""
+    """An interval of such values in one unit (`195 to 207 ms`), with the digits that its width makes meaningful.
+
+    An infinite end is one that nobody knows (`195 ms to ?`); of tasks it may be that of one without an end (`2 s to no end`).
+    """
+    if _is_open(metric, high):
+        return f"{format_value(metric, low)} to {'?' if math.isinf(high) else 'no end'}"
     if low == high:
         return f"{format_value(metric, low)} to {format_value(metric, high)}"
+    unit, digits = _scale(metric, low, high)
+    first, last = low / _SHOWN[metric.unit][unit], high / _SHOWN[metric.unit][unit]
+    return f"{first:,.{digits}f} to {last:,.{digits}f}{'' if unit in ('', '/s') else ' '}{unit}"
+
+
+def format_measured(metric: Metric, value: float, low: float, high: float) -> str:
+    """A value and its interval (`98.7 % (98.3 to 99.1 %)`), with the same digits where they have the same unit."""
+    shown = format_value(metric, value)
+    if low < high and not _is_open(metric, high):
+        unit, digits = _scale(metric, low, high)
+        if shown.endswith(f" {unit}"):
+            shown = f"{value / _SHOWN[metric.unit][unit]:,.{digits}f} {unit}"
+    return f"{shown} ({format_interval(metric, low, high)})"
+
+
+def _is_open(metric: Metric, high: float) -> bool:
+    """Whether the higher end of an interval is no figure for people; no histogram tells times above an hour apart."""
+    return math.isinf(high) or (metric.unit == "duration" and high * 1e6 > HIGHEST_US)
+
+
+def _scale(metric: Metric, low: float, high: float) -> tuple[str, int]:
+    """The unit that suits the higher end of an interval, and how many digits after the point its width makes meaningful."""
     shown = _SHOWN[metric.unit]
     fitting = [unit for unit, factor in shown.items() if high >= factor]
     unit = max(fitting, key=shown.__getitem__) if fitting else min(shown, key=shown.__getitem__)
-    first, last = low / shown[unit], high / shown[unit]
-    digits = max(0, -math.floor(math.log10((last - first) / 5)))
-    return f"{first:,.{digits}f} to {last:,.{digits}f}{'' if unit in ('', '/s') else ' '}{unit}"
+    return unit, max(0, -math.floor(math.log10((high - low) / shown[unit] / 5)))
 
 
 def percentile(statistic: str) -> float | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from loadtests.pacing.draws import Draws, user_draws
 from loadtests.pacing.mix import Mix
-from loadtests.pacing.schedule import Process, RateProfile, arrival_times
+from loadtests.pacing.schedule import Process, RateProfile, arrival_times, unit_arrivals
 
 DIGEST_MODULUS = 2**128
 _PACKED_TURN = struct.Struct("<IQIQ")
@@ -90,6 +90,27 @@ def planned_turns(load: OpenLoad, mix: Mix, seed: int, users: int) -> int:
     if load.process == "constant":
         return sum(max(0, math.ceil(load.profile.total - user_draws(seed, user).random())) for user in range(users))
     return sum(sum(1 for _ in open_turns(load, mix, user_draws(seed, user))) for user in range(users))
+
+
+def turns_between(load: OpenLoad, seed: int, users: int, from_s: float, to_s: float) -> int:
+    """Number of turns that are due from one moment to before another; without their moments, so about 2 us a turn."""
+    begin, end = load.profile.cumulative(from_s), load.profile.cumulative(to_s)
+    if load.process == "constant":
+        phases = (user_draws(seed, user).random() for user in range(users))
+        return sum(max(0, math.ceil(end - phase)) - max(0, math.ceil(begin - phase)) for phase in phases)
+    return sum(_arrivals_between(load.process, user_draws(seed, user), begin, end) for user in range(users))
+
+
+def _arrivals_between(process: Process, draws: Draws, begin: float, end: float) -> int:
+    """Arrivals of rate one of a user whose turns draw their journeys and payloads in between, as `open_turns` does."""
+    found = 0
+    for area in unit_arrivals(process, draws):
+        if area >= end:
+            break
+        draws.random()
+        draws.getrandbits(64)
+        found += area >= begin
+    return found
 
 
 def planned_stream(load: OpenLoad, mix: Mix, seed: int, users: range) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadtests.traffic.tokens import AUTH_SERIES
-from loadtests.units import format_duration, significant
+from loadtests.units import format_duration, percent
 
 
 def authentication_costs(series: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -24,7 +24,7 @@ def authentication_line(summary: Mapping[str, Any]) -> str | None:
     """The costs on one line; None where nobody logged in."""
     costs: Mapping[str, Mapping[str, float]] = summary["authentication"]
     parts = [
-        f"{name} {one['requests']:,.0f} ({significant(one['share'] * 100)} % of all requests, {one['failures']:,.0f} failed, "
+        f"{name} {one['requests']:,.0f} ({percent(one['share'])} of all requests, {one['failures']:,.0f} failed, "
         f"p95 {format_duration(one['p95_s'])})"
         for name, one in costs.items()
     ]

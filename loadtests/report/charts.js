@@ -17,8 +17,10 @@ const scaled = (steps) => (v) => {
   const [unit, factor] = steps.find(([, least]) => Math.abs(v) >= least) || steps.at(-1);
   return v === 0 ? "0" : `${significant(v / factor)} ${unit}`;
 };
+/* Those of metrics, in their base units, and ms. */
 const units = {
   ms: scaled([["s", 1e3], ["ms", 1], ["us", 1e-3]]),
+  duration: scaled([["s", 1], ["ms", 1e-3], ["us", 1e-6]]),
   size: scaled([["GB", 1e9], ["MB", 1e6], ["kB", 1e3], ["B", 1]]),
   ratio: (v) => `${significant(v * 100)} %`,
   rate: (v) => `${significant(v)}/s`,
@@ -158,11 +160,21 @@ function extent(figure, spec) {
   return { width: { wide: 700, half: 338, small: 220 }[spec.size], height: small ? 120 : 200 };
 }
 
-function add(grid, spec) {
+/* All frames before the first plot: how wide one is depends on how many there are. */
+function add(grid, specs) {
+  const figures = specs.map((spec) => frame(spec));
+  grid.append(...figures);
+  specs.forEach((spec, i) => plot(figures[i], spec));
+}
+
+function frame(spec) {
   const figure = document.createElement("figure");
   figure.className = spec.size;
   figure.append(caption(spec));
-  grid.append(figure);
+  return figure;
+}
+
+function plot(figure, spec) {
   const xs = spec.x || spec.xs || middles;
   const ys = spec.stacked ? stack(spec) : spec.series.map((one) => one.y);
   charts.push({ plot: new uPlot(options(spec, xs, figure), [xs, ...ys], figure), figure, spec });

@@ -10,10 +10,11 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from loadtests.report.evidence import Evidence
-from loadtests.report.rows import reasons, rows
+from loadtests.report.happenings import happenings
+from loadtests.report.rows import of_due, reasons, rows
 from loadtests.report.series import columns
 from loadtests.report.verdict import Verdict
-from loadtests.units import format_duration
+from loadtests.units import format_duration, percent
 
 FOLDER = files("loadtests.report")
 SHOWN_NAMES = 20
@@ -23,7 +24,7 @@ SHOWN_NAMES = 20
 def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -> str:
     """The page as text."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=_number, ms=_ms, duration=format_duration, flat=_flat)
+    environment.filters.update(number=_number, ms=_ms, duration=format_duration, flat=_flat, percent=percent)
     scripts = [_library(), _read("marks.js"), _read("charts.js"), _read("page.js")]
     return environment.from_string(_read("report.html.j2")).render(
         verdict=verdict,
@@ -31,10 +32,11 @@ def html_report(evidence: Evidence, verdict: Verdict, summary: dict[str, Any]) -
         objectives=rows(evidence, verdict),
         undecided=any(not result.decided for result in verdict.objectives),
         summary=summary,
+        of_due=of_due,
         manifest=evidence.manifest,
         scenario=evidence.plan.scenario,
         ledger=evidence.ledger.to_json(),
-        events=evidence.events,
+        happenings=happenings(evidence.events, evidence.start_epoch),
         shown_names=SHOWN_NAMES,
         style=_read("vendor/uPlot.min.css") + _read("report.css"),
         data=embedded(columns(evidence, verdict)),

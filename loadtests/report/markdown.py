@@ -6,10 +6,10 @@ from typing import Any
 
 from loadtests.report.authentication import authentication_line
 from loadtests.report.evidence import Evidence
-from loadtests.report.rows import Row, fault_lines, reasons, rows
+from loadtests.report.rows import Row, answered, fault_lines, reasons, rows
 from loadtests.report.verdict import Verdict
 from loadtests.store.ledger import TaskLedger
-from loadtests.units import format_duration, significant
+from loadtests.units import format_duration, percent
 
 MOST_LINES = 60
 MOST_ROWS = 30
@@ -65,15 +65,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _facts(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> Iterable[str]:
     requests, failures = summary["requests"], summary["failures"]
-    share = f" ({100 * failures / requests:.3g} %)" if failures else ""
-    offered = (
-        ""
-        if summary["offered_rate"] is None
-        else f" of {summary['offered_rate']:,.1f}/s offered ({significant(summary['achieved'] * 100)} %)"
-    )
+    share = f" ({percent(failures / requests)})" if failures else ""
     yield (
         f"- {requests:,} requests in {summary['duration_s']:g} s by {summary['users']:,} users: "
-        f"{summary['rate']:,.1f}/s answered{offered}, {failures:,} failed{share}"
+        f"{answered(summary)}, {failures:,} failed{share}"
     )
     response, service = (_latency(summary["total"][kind]) for kind in ("response_time_ms", "service_time_ms"))
     yield f"- Response time {response}; service time {service}"

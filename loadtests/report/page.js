@@ -15,7 +15,7 @@ function section(name, note, specs) {
   const title = document.createElement("h2"), lead = document.createElement("p"), grid = document.createElement("div");
   [title.textContent, lead.textContent, lead.className, grid.className] = [name, note, "lead", "grid"];
   place.append(title, lead, grid);
-  shown.forEach((spec) => add(grid, spec));
+  add(grid, shown);
 }
 
 const kinds = Object.entries(data.failures).map(([label, y], i) => ({ label, y, color: `--k${i}` }));
@@ -24,7 +24,8 @@ const far = " A limit marked ↑ lies above its chart.";
 const point = data.step_s > 1 ? `One point is ${data.step_s} s, its histograms merged. ` : "";
 
 section("Rate and latency", `${point}Limits hold for the whole run, not for every second.`, [
-  { size: "wide", title: "Rate", note: "Turns that were due, and requests answered without failure, per second", unit: "rate",
+  { size: "wide", title: "Rate", unit: "rate",
+    note: `${data.planned ? "Turns of the plan" : "Turns that came due"}, and requests answered without failure, per second`,
     limits: limits.rate, series: [
       { label: "offered", y: columns.offered, color: "--offered", fill: true, width: 1 },
       { label: "answered", y: columns.achieved, color: "--achieved" }] },

@@ -10,6 +10,9 @@ from loadtests.report.evidence import Evidence
 from loadtests.report.verdict import Verdict
 from loadtests.units import format_duration, significant
 
+NAMED = 3
+"""Ids of tasks of each kind of trouble on a line."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,6 +60,26 @@ def margin(objective: Objective, observed: float | None) -> float | None:
 def reasons(verdict: Verdict) -> list[str]:
     """Why the verdict is not `pass`: the health checks that failed, or else the objectives that were missed."""
     return [*_failed(verdict.health)] if verdict.word == "invalid" else [*_failed(verdict.objectives)]
+
+
+def answered(summary: Mapping[str, Any]) -> str:
+    """What a summary's target answered per second, and how much that is of what was due."""
+    return f"{summary['rate']:,.1f}/s answered{of_due(summary)}"
+
+
+def of_due(summary: Mapping[str, Any]) -> str:
+    """The turns that were due per second, and the share that was answered; nothing of a closed model or of no turns."""
+    if summary["achieved"] is None:
+        return ""
+    return f" of {summary['due_rate']:,.1f}/s due ({significant(summary['achieved'] * 100)} %)"
+
+
+def troubled_tasks(verdict: Verdict, summary: Mapping[str, Any]) -> str | None:
+    """The first tasks of each kind that an objective did not permit, and where all are; None where there are none."""
+    missed = {one.objective.partition(" ")[0] for one in verdict.objectives if one.status == "fail"}
+    named = {kind: ids for kind, ids in summary["troubled_tasks"].items() if ids and f"tasks_{kind}" in missed}
+    parts = [f"{kind}: {', '.join(ids[:NAMED])}{' …' if len(ids) > NAMED else ''}" for kind, ids in named.items()]
+    return f"tasks {'; '.join(parts)} (more in ledger.json, every accepted task in tasks.jsonl)" if parts else None
 
 
 def fault_lines(summary: Mapping[str, Any]) -> list[str]:

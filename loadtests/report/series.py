@@ -18,6 +18,7 @@ from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Counts
 from loadtests.measure.window import Window
+from loadtests.pacing.stream import OpenLoad
 from loadtests.report.evidence import Evidence
 from loadtests.report.marks import events_of, gauge_limits, gauge_statistic, health_lines, limits_of, stages_of
 from loadtests.report.verdict import Verdict
@@ -51,12 +52,16 @@ def columns(evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
     table = _Table(ceil(seconds / step_s), edges_us)
     for index, point in points_of(read_windows(evidence.folder.file("windows.jsonl")), step_s):
         table.put(index, point)
+    planned = planned_rates(evidence, step_s, seconds)
+    if planned is not None:
+        table.replace("offered", planned)
     events = events_of(evidence)
     return {
         "step_s": step_s,
         "until_s": max([seconds, *(event["at_s"] for event in events)]),
         "t": [index * step_s for index in range(table.points)],
         "columns": table.columns,
+        "planned": planned is not None,
         "failures": table.failures(),
         "heat": {"edges_ms": [edge / 1e3 for edge in edges_us], "counts": table.heat},
         "spectrum": spectrum(evidence.total),
@@ -65,6 +70,22 @@ def columns(evidence: Evidence, verdict: Verdict) -> dict[str, Any]:
         "events": events,
         "stages": stages_of(evidence, seconds),
     }
+
+
+def planned_rates(evidence: Evidence, step_s: int, seconds: int) -> list[float] | None:
+    """Turns per second that the plan offers on average in each point, none once the load has ended; None for a closed model.
+
+    What the users made of it is no measure: those that waited for the target when the load ended drop all their turns at once.
+    """
+    load, users = evidence.plan.load, evidence.plan.scenario.load.users
+    if not isinstance(load, OpenLoad):
+        return None
+    edges = [*range(0, seconds, step_s), seconds]
+    upto = [users * load.profile.cumulative(min(edge, evidence.end_s)) for edge in edges]
+    return [
+        round((after - before) / (end - begin), 3)
+        for (before, after), (begin, end) in zip(pairwise(upto), pairwise(edges), strict=True)
+    ]
 
 
 @dataclass
@@ -140,6 +161,12 @@ class _Table:
         self.heat[index] = binned(point.total.response_time, self._edges_us)
         self._failures[index] = point.total.failures
         self._windows[index] = point.windows
+
+    def replace(self, name: str, values: Sequence[float]) -> None:
+        """Other values for the points that are known."""
+        for index, value in enumerate(values):
+            if self._windows[index]:
+                self.columns[name][index] = value
 
     def failures(self) -> dict[str, Column]:
         """Failures per second by kind, the most frequent kind first."""

@@ -7,30 +7,39 @@ from hdrh.log import HistogramLogWriter
 
 from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.series import Series
+from loadtests.pacing.stream import OpenLoad, turns_between
 from loadtests.report.authentication import authentication_costs
 from loadtests.report.evidence import Evidence
+from loadtests.scenario.plan import Plan
 from loadtests.store.windows import read_windows
 
 VERSION = 1
+MOST_COUNTED = 1_000_000
+"""Turns, which take two seconds to draw; the number of so many random ones is their mean to within 0.2 %."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+
+MOST_NAMED = 10
+"""Ids of tasks of each kind of trouble; `ledger.json` has more."""
 
 
 def summarise(evidence: Evidence) -> dict[str, Any]:
     """The content of `summary.json`. `rate` is what was answered without failure per second of the steady part.
 
-    `achieved` is its share of the turns that were offered per second: journeys of several requests bring more than one each.
+    `achieved` is its share of `due_rate`, the turns that were due per second of the same part: random arrivals are not as many
+    as the plan's mean, `offered_rate`. Journeys of several requests bring more than one request a turn.
     """
     first, last = evidence.steady_s
     total = evidence.total
-    rate, offered = evidence.steady_ok.get(None, 0) / (last - first), evidence.plan.offered_rate
+    rate, due = evidence.steady_ok.get(None, 0) / (last - first), due_rate(evidence.plan, first, last)
     series = {name: _series(series) for name, series in sorted(evidence.totals.series.items())}
     return {
         "version": VERSION,
         "requests": total.requests,
         "failures": total.failed,
         "rate": round(rate, 3),
-        "offered_rate": offered,
-        "achieved": round(rate / offered, 6) if offered else None,
+        "offered_rate": evidence.plan.offered_rate,
+        "due_rate": None if due is None else round(due, 3),
+        "achieved": round(rate / due, 6) if due else None,
         "duration_s": evidence.end_s,
         "steady_s": [first, last],
         "users": evidence.plan.scenario.load.users,
@@ -39,11 +48,31 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
         "task_processing_ms": _times(evidence.tasks.facts.processing) if evidence.tasks else None,
         "task_wait_ms": _times(evidence.tasks.facts.wait) if evidence.tasks else None,
         "task_run_ms": _times(evidence.tasks.facts.run) if evidence.tasks else None,
+        "troubled_tasks": _troubled(evidence),
         "faults": [effect.to_json() for effect in evidence.effects],
         "total": _series(total),
         "authentication": authentication_costs(series),
         "series": series,
     }
+
+
+def due_rate(plan: Plan, from_s: float, to_s: float) -> float | None:
+    """Turns of the plan's stream that were due per second of this part; None for a closed model.
+
+    They are counted, one by one where arrivals are random; of more than MOST_COUNTED the plan's mean stands for them.
+    """
+    load, users, seed = plan.load, plan.scenario.load.users, plan.scenario.seed
+    if not isinstance(load, OpenLoad):
+        return None
+    if load.process != "constant" and users * load.profile.cumulative(to_s) > MOST_COUNTED:
+        return users * (load.profile.cumulative(to_s) - load.profile.cumulative(from_s)) / (to_s - from_s)
+    return turns_between(load, seed, users, from_s, to_s) / (to_s - from_s)
+
+
+def _troubled(evidence: Evidence) -> dict[str, list[str]]:
+    """Ids of tasks by what is wrong with them, MOST_NAMED of each kind; kinds without are left out."""
+    names = evidence.tasks.ledger.names if evidence.tasks else {}
+    return {kind: list(ids[:MOST_NAMED]) for kind, ids in names.items() if ids}
 
 
 def _series(series: Series) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from rich.text import Text
 
 from loadtests.objectives.evaluate import Result
 from loadtests.report.authentication import authentication_line
-from loadtests.report.rows import fault_lines
+from loadtests.report.rows import answered, fault_lines, troubled_tasks
 from loadtests.report.screen import printable
 from loadtests.report.verdict import Verdict
-from loadtests.units import significant
 
 STYLES = {"pass": "bold green", "fail": "bold red", "invalid": "bold yellow"}
 SOURCES_FROM = 120
@@ -25,6 +24,9 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
     """Objectives, what is wrong with the generator if anything, and on the last line the verdict and the folder."""
     console.print()
     console.print(_table(verdict.objectives, with_sources=console.width >= SOURCES_FROM))
+    tasks = troubled_tasks(verdict, summary)
+    if tasks is not None:
+        console.print(Text(printable(tasks)), soft_wrap=True)
     unhealthy = [result for result in verdict.health if result.status == "fail"]
     for result in unhealthy:
         mark = ("INVALID", STYLES["invalid"])
@@ -39,10 +41,8 @@ def print_verdict(console: Console, verdict: Verdict, summary: dict[str, Any], f
         console.print(Text(printable(line)), soft_wrap=True)
     for note in verdict.notes:
         console.print(Text(f"note: {printable(note)}"), soft_wrap=True)
-    offered = summary["offered_rate"]
-    of_offered = "" if offered is None else f" of {offered:,.1f}/s offered ({significant(summary['achieved'] * 100)} %)"
     counted = f"{summary['requests']:,} requests, {summary['failures']:,} failed"
-    console.print(f"{counted}, {summary['rate']:,.1f}/s answered{of_offered}", highlight=False, soft_wrap=True)
+    console.print(f"{counted}, {answered(summary)}", highlight=False, soft_wrap=True)
     authentication = authentication_line(summary)
     if authentication is not None:
         console.print(f"apart from them: {authentication}", highlight=False, soft_wrap=True)

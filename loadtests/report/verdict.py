@@ -15,6 +15,8 @@ from loadtests.scenario.schema import Health
 
 VERSION = 2
 """Of `verdict.json`; 1 knew no intervals."""
+MOST_NAMED = 5
+"""Objectives that share a note."""
 Word = Literal["pass", "fail", "invalid"]
 EXIT_CODES: dict[Word, ExitCode] = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "invalid": ExitCode.INVALID}
 
@@ -81,9 +83,14 @@ def _aborts(evidence: Evidence) -> Iterator[str]:
 
 
 def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
-    """Objectives whose limit lies within what chance leaves open."""
+    """Objectives whose limit lies within what chance leaves open; those of too few values together, as small runs have many."""
+    open_ended = [result.name for result in results if not result.decided and result.open_ended]
+    if open_ended:
+        more = f" and {len(open_ended) - MOST_NAMED} more" if len(open_ended) > MOST_NAMED else ""
+        names = ", ".join(open_ended[:MOST_NAMED]) + more
+        yield f"{names}: too few values to tell how high they may be, so another run may say otherwise"
     for result in results:
-        if result.interval is not None and not result.decided:
+        if result.interval is not None and not result.decided and not result.open_ended:
             objective = evidence.plan.parsed_objectives[result.name]
             limit = objective.format_value(objective.threshold)
             within = format_interval(objective.metric, *result.interval)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loadtests.engine.http import failures
 from loadtests.measure.histogram import Histogram
+from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN
 from loadtests.objectives.health import HealthFacts, judge_health
 from loadtests.report.verdict import health_limits
@@ -26,6 +27,14 @@ def test_objectives_page_lists_every_metric_and_check() -> None:
     text = (ROOT / "docs" / "objectives.md").read_text()
     facts = HealthFacts(None, [], 0, [], Histogram(), 0, 0, 0, 0, 0, 0.0, Histogram(), 0, 0, 0, 0, clocks=[])
     names = [*BUILT_IN, *(result.name for result in judge_health(facts, health_limits(Health())))]
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_metric_of_a_probe_is_listed() -> None:
+    """Every metric that a probe may deliver stands in docs/objectives.md or, with what it says, in docs/probes.md."""
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("objectives.md", "probes.md"))
+    names = [metric.name for delivered in catalog.ALL for metric in delivered]
+    assert len(names) > 20
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

@@ -8,11 +8,11 @@ import pytest
 from loadtests.report.write import write_report
 from tests.browser import Browser, program, running_browser
 from tests.conftest import missing
-from tests.unit.rich_run import rich_run
+from tests.unit.rich_run import GAUGES, rich_run
 from tests.unit.runs import SyntheticRun
 
-CHARTS = 12
-"""Of the rich run: five of rate and latency, two of users, two of probes, three of the generator."""
+CHARTS = 10 + len(GAUGES)
+"""Of the rich run: five of rate and latency, two of users, three of the generator, and those of probes."""
 
 PAINTED = """
 [...document.querySelectorAll("figure canvas")].map((canvas) => {
@@ -61,6 +61,30 @@ def test_every_chart_is_drawn(browser: Browser, page: Path, width: int, scheme: 
     assert browser.value("document.documentElement.scrollWidth") <= width
     assert browser.complaints == []
     assert browser.requested == [page.resolve().as_uri()]
+
+
+def test_small_charts_are_as_wide_as_each_other(browser: Browser, page: Path) -> None:
+    """Also the fourth of more than four, which is the last one only while the others are still to come."""
+    browser.open(page, 1280)
+    browser.until(f"document.body.dataset.charts === '{CHARTS}'")
+    grids = "[...document.querySelectorAll('.grid')].map((grid) => [...grid.querySelectorAll('.small canvas')])"
+    widths = [found for found in browser.value(f"{grids}.map((found) => found.map((canvas) => canvas.width))") if found]
+    assert [len(found) for found in widths] == [len(GAUGES), 3] and len(GAUGES) > 4
+    assert [len(set(found)) for found in widths] == [1, 1]
+
+
+def test_a_status_stays_on_its_line(browser: Browser, page: Path) -> None:
+    """However long the text is that was observed."""
+    browser.open(page, 1280)
+    lines = """
+    [...document.querySelectorAll("table:has(.s)")].map((table) => {
+      table.querySelector("tbody tr").cells[2].textContent = "waiting ".repeat(60);
+      const range = document.createRange();
+      range.selectNodeContents(table.querySelector("th"));
+      return [range.toString(), range.getClientRects().length];
+    })
+    """
+    assert browser.value(lines) == [["Status", 1], ["Status", 1]]
 
 
 def test_colours_follow_the_scheme(browser: Browser, page: Path) -> None:

@@ -17,7 +17,9 @@ from loadtests.pacing.stream import (
     StreamDigest,
     ThinkingUser,
     Turn,
+    open_turns,
     planned_stream,
+    turns_between,
 )
 
 PROCESSES: st.SearchStrategy[Process] = st.sampled_from(["constant", "poisson"])
@@ -128,3 +130,22 @@ def test_thinking_user_keeps_its_bounds(shortest: float, spread: float, now_s: f
     assert turn.due_s < duration_s
     assert 0 <= turn.journey < 3
     assert 0 <= turn.draw < 2**64
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**63),
+    process=st.sampled_from(["constant", "uniform", "poisson"]),
+    rate=st.floats(0.1, 3),
+    ramp_s=st.floats(0, 5),
+    part=st.tuples(st.integers(-1, 25), st.integers(0, 20)),
+)
+def test_turns_between_two_moments_are_those_of_the_stream(
+    seed: int, process: Process, rate: float, ramp_s: float, part: tuple[int, int]
+) -> None:
+    """Counted without their moments they are as many as have theirs there, within the load and beyond it."""
+    load = OpenLoad(RateProfile(((0.0, 0.0), (ramp_s, rate), (ramp_s + 15.0, rate))), process)
+    from_s, to_s = part[0], part[0] + part[1]
+    turns = [turn.due_s for user in range(4) for turn in open_turns(load, Mix([1.0, 2.0]), user_draws(seed, user))]
+    assume(all(abs(due_s - end) > 1e-9 for due_s in turns for end in (from_s, to_s)))
+    assert turns_between(load, seed, 4, from_s, to_s) == sum(from_s <= due_s < to_s for due_s in turns)

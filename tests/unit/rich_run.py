@@ -18,10 +18,20 @@ create = "response_time(create_task).p95 < 200ms"
 PROBES = """
 [probes]
 processes = ["api"]
+postgres_statistics = true
 
 [probes.postgres]
 db_connections = "SELECT 1"
 """
+
+GAUGES: tuple[tuple[str, str | None, float, float], ...] = (
+    ("cpu", "api", 0.0, 0.1),
+    ("db_connections", None, 10.0, 1.0),
+    ("pg_commits", None, 40.0, 3.0),
+    ("pg_longest_transaction", None, 0.02, 0.3),
+    ("pg_temporary_bytes", None, 0.0, 5e5),
+)
+"""Probes of every unit: metric, selector, value at the start, growth a second."""
 
 
 def rich_text(description: str = HOSTILE) -> str:
@@ -51,7 +61,8 @@ def rich_run(tmp_path: Path, description: str = HOSTILE) -> SyntheticRun:
     complete(run, samples)
     rounds = [second for second in range(10) if second != 5]
     gauges = [
-        probe_line(second + 0.1, ("db_connections", None, 10.0 + second), ("cpu", "api", 0.1 * second)) for second in rounds
+        probe_line(second + 0.1, *((metric, selector, first + step * second) for metric, selector, first, step in GAUGES))
+        for second in rounds
     ]
     append_lines(run.folder.file("probes.jsonl"), gauges)
     run.folder.event("worker_lost", 6.5, worker=1, name="worker-2", how=HOSTILE)

@@ -43,7 +43,7 @@ def test_an_objective_fails_and_recovers(tmp_path: Path) -> None:
     good = course.add(window(0, {"list_tasks": series(50)}))
     assert [result.name for result in good.results] == ["o0"], "what has no data is not judged"
     bad = course.add(window(1, {"list_tasks": series(failures={"timeout": 10})}))
-    assert failing(bad) == [("o0", "16.667 %")]
+    assert failing(bad) == [("o0", "16.7 %")]
     began, recovered = changes(good.failing, bad)
     assert ([result.name for result in began], recovered) == (["o0"], [])
     still = course.add(window(2, {"list_tasks": series(1)}))

@@ -196,13 +196,16 @@ def test_result_as_json() -> None:
 DOUBTS = [
     ("availability(create_task) > 90%", "90 % (60 to 98 %)", False),
     ("availability(create_task) > 99%", "90 % (60 to 98 %)", True),
-    ("availability(list_tasks) >= 100%", "100 % (96.3 to 100.0 %)", False),
+    ("availability(list_tasks) >= 100%", "100.0 % (96.3 to 100.0 %)", False),
     ("failure_ratio(create_task) <= 20%", "10 % (2 to 40 %)", False),
     ("failure_ratio(create_task) < 50%", "10 %", True),
     ("response_time(list_tasks).p50 < 45ms", "50 ms (40 to 61 ms)", False),
     ("response_time(list_tasks).p50 < 80ms", "50 ms", True),
+    ("response_time(list_tasks).p99 < 1h", "99 ms (97 ms to ?)", False),
+    ("response_time(list_tasks).p99 < 90ms", "99 ms", True),
+    ("response_time(list_tasks).p99 > 95ms", "99 ms", True),
     ("response_time(list_tasks).mean < 50ms", "50.5 ms", True),
-    ("task_success >= 90%", "88.889 % (57 to 98 %)", False),
+    ("task_success >= 90%", "89 % (57 to 98 %)", False),
     ("task_processing.p50 < 1s", "400 ms (0 to 30 s)", False),
     ("rate >= 10/s", "10.0/s", True),
     ("memory(api).max < 1.5GB", "1.5 GB", True),
@@ -219,6 +222,13 @@ def test_a_limit_within_the_interval_is_said(text: str, shown: str, decided: boo
     result = evaluate("x", parse_objective(text, known), one)
     assert (result.observed_text, result.decided) == (shown, decided)
     assert result.mark == ("" if decided else " \u00b1")
+
+
+def test_an_end_that_nobody_knows_is_null_in_files() -> None:
+    """JSON has no infinity."""
+    result = evaluate("x", parse_objective("response_time(list_tasks).p99 < 1h", METRICS), facts())
+    assert result.open_ended
+    assert result.to_json()["interval"] == [pytest.approx(0.097, abs=1e-4), None]
 
 
 def test_what_is_not_final_has_no_interval() -> None:

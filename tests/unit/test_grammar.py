@@ -1,8 +1,18 @@
 """The grammar of objectives: what is understood, and what is refused with which words."""
 
+import math
+
 import pytest
 
-from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, format_interval, parse_objective, percentile
+from loadtests.objectives.grammar import (
+    BUILT_IN,
+    Metric,
+    Objective,
+    format_interval,
+    format_measured,
+    parse_objective,
+    percentile,
+)
 
 METRICS = {
     **BUILT_IN,
@@ -201,6 +211,9 @@ INTERVALS = [
     ("response_time", 0.95, 1.2, "0.95 to 1.20 s"),
     ("response_time", 0.0, 4e-7, "0.00 to 0.40 us"),
     ("response_time", 0.2, 0.2, "200 ms to 200 ms"),
+    ("response_time", 0.195, math.inf, "195 ms to ?"),
+    ("task_processing", 2.0, 1e9, "2 s to no end"),
+    ("requests", 5.0, 1e9, "5 to 1,000,000,000"),
 ]
 
 
@@ -208,3 +221,21 @@ INTERVALS = [
 def test_interval_in_one_unit(metric: str, low: float, high: float, shown: str) -> None:
     """Both ends have the unit of the higher one and as many digits as tell them apart."""
     assert format_interval(BUILT_IN[metric], low, high) == shown
+
+
+MEASURED = [
+    ("availability", 0.98745, 0.9834, 0.9906, "98.7 % (98.3 to 99.1 %)"),
+    ("availability", 0.99623, 0.99599, 0.99645, "99.623 % (99.599 to 99.645 %)"),
+    ("availability", 1.0, 0.9986, 1.0, "100.00 % (99.86 to 100.00 %)"),
+    ("response_time", 0.19994, 0.1997, 0.2004, "199.9 ms (199.7 to 200.4 ms)"),
+    ("response_time", 0.4, 0.0, 30.0, "400 ms (0 to 30 s)"),
+    ("response_time", 0.2, 0.2, 0.2, "200 ms (200 ms to 200 ms)"),
+    ("response_time", 0.2, 0.195, math.inf, "200 ms (195 ms to ?)"),
+    ("task_processing", 2.25, 2.0, 1e9, "2.25 s (2 s to no end)"),
+]
+
+
+@pytest.mark.parametrize(("metric", "value", "low", "high", "shown"), MEASURED)
+def test_value_has_the_digits_of_its_interval(metric: str, value: float, low: float, high: float, shown: str) -> None:
+    """More would say what nobody knows, fewer would hide on which side of a limit it lies."""
+    assert format_measured(BUILT_IN[metric], value, low, high) == shown

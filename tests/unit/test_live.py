@@ -91,7 +91,7 @@ def test_failing_objective_appears_and_recovers(tmp_path: Path) -> None:
         window(2, {"list_tasks": series(100)}),
     ]
     shown = [[line for line in lines_of(state_of(plan, *windows[:count])) if "FAILING" in line] for count in (1, 2, 3)]
-    assert shown == [[], ["   FAILING  16.667 %  o0: failure_ratio < 10 %"], []]
+    assert shown == [[], ["   FAILING  16.7 %  o0: failure_ratio < 10 %"], []]
     (line,) = [line for line in draw(state_of(plan, *windows[:2]), 80) if "FAILING" in line.plain]
     assert line.style == "bold red"
 
@@ -215,7 +215,7 @@ def test_plain_lines(tmp_path: Path) -> None:
     assert lines[:6] == [
         "load: 10 users, 1 worker(s), 20 s",
         "   failing  o0: 50 % (asked: failure_ratio < 10 %)",
-        " recovered  o0: 8.3333 % (asked: failure_ratio < 10 %)",
+        " recovered  o0: 8.33 % (asked: failure_ratio < 10 %)",
         "    5/20 s  users 10  offered 10/s  achieved 10/s  p50 10 ms p95 10 ms p99 10 ms  failed 1/42",
         " generator  late p99 109 us  cpu 25 %  loop lag 1.5 ms  sockets 10 (1 new)  rss 80 MB",
         "   10/20 s  users 10  offered 2,000/s  achieved 2,000/s  p50 15.6 ms p95 15.6 ms p99 15.6 ms  failed 1/10,042",

@@ -10,6 +10,9 @@ from tests.unit.rich_run import HOSTILE, rich_run
 from tests.unit.runs import TEXT, SyntheticRun, complete, planned_samples, slower, task_id
 from tests.unit.texts import changed
 
+SMALL = ["pass \u00b1", *["pass"] * 3, "pass \u00b1", "pass \u00b1", *["pass"] * 3]
+"""What a small run passes: p95 of 108 requests and of 27 tasks has no upper bound, and all of 27 do not tell 99 % from 98 %."""
+
 
 def report_of(run: SyntheticRun) -> list[str]:
     """The report's lines."""
@@ -30,8 +33,7 @@ def test_passed_run(tmp_path: Path) -> None:
     assert lines[0] == "## PASS: synthetic"
     table = [cells(line) for line in lines if line.startswith("|")]
     assert table[0] == ["", "objective", "limit", "observed", "margin", "source"]
-    # All of 27 tasks do not tell 99 % from 98 %.
-    assert [row[0] for row in table[2:]] == ["pass"] * 4 + ["pass \u00b1"] + ["pass"] * 4
+    assert [row[0] for row in table[2:]] == SMALL
     assert table[2][1:3] == ["fast: response_time.p95", "< 200 ms"]
     facts = [line for line in lines if line.startswith("- ")]
     assert len(facts) == 4
@@ -53,7 +55,7 @@ def test_missed_objectives_come_first(tmp_path: Path) -> None:
     assert lines[0] == "## FAIL: synthetic"
     assert rows[0][:2] == ["**FAIL**", "fast: response_time.p95"]
     assert rows[0][4].startswith("\u2212")
-    assert [row[0] for row in rows[1:]] == ["pass"] * 3 + ["pass \u00b1"] + ["pass"] * 4
+    assert [row[0] for row in rows[1:]] == SMALL[1:]
 
 
 def test_invalid_run_says_why(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from loadtests.objectives.grammar import Unit
 from loadtests.report.html import embedded, html_report
 from loadtests.report.summary import summarise
 from tests.unit.rich_run import HOSTILE, rich_run
@@ -95,7 +96,7 @@ def test_verdict_and_objectives_come_first(tmp_path: Path) -> None:
     assert sorted(order, key=text.index) == order
     rows = {row[1].split()[0]: row for row in page.rows if len(row) == 6}
     assert rows["users"][2:5] == [">= 6", "6", "0 %"]
-    assert rows["fast"][0] == "pass" and rows["fast"][4].startswith("+")
+    assert rows["fast"][0] == "pass ±" and rows["fast"][4].startswith("+")
 
 
 def test_tables_tell_everything_without_charts(tmp_path: Path) -> None:
@@ -197,3 +198,10 @@ def test_own_files_are_small_and_cannot_end_their_element(name: str) -> None:
 
 def _vendored(name: str) -> bytes:
     return REPORT.joinpath("vendor", name).read_bytes()
+
+
+@pytest.mark.parametrize("unit", get_args(Unit))
+def test_charts_know_every_unit_of_metrics(unit: str) -> None:
+    """A unit that the charts did not know would leave the chart of each of its gauges empty."""
+    units = REPORT.joinpath("charts.js").read_text(encoding="utf-8").partition("const units = {")[2].partition("\n};")[0]
+    assert re.search(rf"^  {unit}: ", units, re.MULTILINE)

@@ -14,7 +14,7 @@ from loadtests.report.series import EDGES_US, bin_edges, binned, columns, points
 from loadtests.store.records import append_lines
 from loadtests.store.windows import WindowWriter, read_windows
 from tests.unit.rich_run import probe_line, rich_run, rich_text
-from tests.unit.runs import TEXT, Sample, SyntheticRun, complete, planned_samples
+from tests.unit.runs import TEXT, Sample, SyntheticRun, add_counts, complete, planned_samples
 from tests.unit.texts import changed
 
 
@@ -56,7 +56,8 @@ def test_columns_are_what_the_samples_say(tmp_path: Path) -> None:
         samples = between(run.samples, second, second + 1)
         failed = [sample for sample in samples if sample.failure]
         assert found["achieved"][second] == len(samples) - len(failed)
-        assert found["offered"][second] == len(samples)
+        # From 0/s to 12/s in two seconds, and nothing once it is over.
+        assert found["offered"][second] == {0: 3.0, 1: 9.0, 10: 0.0}.get(second, 12.0)
         assert data["failures"]["timeout"][second] == len(failed)
         for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             expected = histogram_of(sample.response_us for sample in samples).quantile(q) / 1e3
@@ -64,6 +65,22 @@ def test_columns_are_what_the_samples_say(tmp_path: Path) -> None:
         assert found["service_p99"][second] == histogram_of(sample.service_us for sample in samples).quantile(0.99) / 1e3
         assert sum(data["heat"]["counts"][second]) == len(samples)
         assert (found["users"][second], found["lateness_p99"][second]) == (6, 0.1)
+
+
+def test_offered_is_the_plan_and_not_what_users_dropped(tmp_path: Path) -> None:
+    """Users that wait for the target until the load is over drop what they missed in one second, which offers nothing."""
+    run = SyntheticRun.create(tmp_path)
+    add_counts(run, 0, scheduled=500, dropped=500, waiting=500)
+    data = columns(complete(run).evidence(), run.verdict())
+    assert data["planned"] and max(data["columns"]["offered"]) == 12.0
+    thinking = changed("rate_per_user = 2.0", 'model = "closed"\nthink_time = ["1s", "2s"]', TEXT)
+    (tmp_path / "closed").mkdir()
+    closed = SyntheticRun.create(tmp_path / "closed", changed("rate >= 90% of 12/s", "rate >= 1/s", thinking))
+    closed.start()
+    closed.play(run.samples)
+    found = columns(closed.evidence(), closed.verdict())
+    assert not found["planned"]
+    assert found["columns"]["offered"][5] == len(between(run.samples, 5, 6))
 
 
 @pytest.mark.parametrize("step_s", [2, 3, 7, 100])
@@ -192,7 +209,7 @@ def test_many_kinds_of_failure_share_a_column(tmp_path: Path) -> None:
 def test_probes_have_their_own_times_and_gaps(tmp_path: Path) -> None:
     """A missing round is a null between its neighbours; the objective's limit stands beside the metric it speaks of."""
     run = rich_run(tmp_path)
-    cpu, connections = columns(run.evidence(), run.verdict())["probes"]
+    cpu, connections, *_ = columns(run.evidence(), run.verdict())["probes"]
     assert (connections["name"], connections["unit"]) == ("db_connections", "count")
     assert connections["t"] == [0.1, 1.1, 2.1, 3.1, 4.1, 5.1, 6.1, 7.1, 8.1, 9.1]
     assert connections["v"] == [10, 11, 12, 13, 14, None, 16, 17, 18, 19]

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from loadtests.measure.histogram import DIGITS, HIGHEST_US, LOWEST_US, Histogram
-from loadtests.report.summary import latencies, summarise, write_hlogs
-from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples
-from tests.unit.texts import changed
+from loadtests.report.summary import due_rate, latencies, summarise, write_hlogs
+from tests.unit.runs import EPOCH, TEXT, Sample, SyntheticRun, complete, planned_samples, task_id
+from tests.unit.texts import changed, plan_of
 
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99", "p999": "0.999"}
 
@@ -50,11 +51,31 @@ def test_counts_and_rate_are_those_of_the_raw_samples(tmp_path: Path) -> None:
     assert summary["duration_s"] == 10.0
     assert summary["steady_s"] == [2, 10]
     assert summary["offered_rate"] == pytest.approx(12.0)
+    assert summary["due_rate"] == len([sample for sample in run.samples if sample.due_s >= 2]) / 8
+    assert summary["achieved"] == pytest.approx(summary["rate"] / summary["due_rate"], abs=1e-6)
     kinds = Counter(sample.name for sample in failed)
     for name in ("list_tasks", "create_task"):
         assert summary["series"][name]["failures"] == kinds[name]
         assert summary["series"][name]["failure_kinds"] == ({"timeout": kinds[name]} if kinds[name] else {})
         assert summary["series"][name]["bytes"] == 100 * summary["series"][name]["requests"]
+
+
+def test_random_arrivals_are_all_achieved_when_all_are_answered(tmp_path: Path) -> None:
+    """However far their number is from the plan's mean; a run that ends early is held against its own seconds."""
+    text = changed('ramp_up = "2s"', 'ramp_up = "2s"\narrivals = "poisson"', TEXT)
+    run = SyntheticRun.create(tmp_path, text)
+    instant = [replace(sample, response_us=1, service_us=1) for sample in planned_samples(run.plan)]
+    summary = summarise(complete(run, instant).evidence())
+    assert summary["due_rate"] == summary["rate"] != summary["offered_rate"]
+    assert summary["achieved"] == 1
+    run.folder.event("halt", 6.5, reason="Ctrl-C")
+    assert summarise(run.evidence())["achieved"] == 1
+
+
+def test_a_load_too_large_to_count_is_held_against_its_mean(tmp_path: Path) -> None:
+    """Ten thousand users for an hour: nobody waits a minute for a second decimal."""
+    text = changed("users = 6", "users = 100_000", changed('ramp_up = "2s"', 'ramp_up = "2s"\narrivals = "poisson"', TEXT))
+    assert due_rate(plan_of(tmp_path, text), 2, 10) == pytest.approx(200_000)
 
 
 def test_summary_holds_lateness_and_tasks(tmp_path: Path) -> None:
@@ -65,6 +86,19 @@ def test_summary_holds_lateness_and_tasks(tmp_path: Path) -> None:
     assert summary["task_processing_ms"]["max"] == pytest.approx(2000, abs=0.002)
     assert summary["users"] == 6
     assert summary["version"] == 1
+
+
+def test_summary_names_tasks_in_trouble(tmp_path: Path) -> None:
+    """Some of each kind that there is; none of a run without."""
+    run = SyntheticRun.create(tmp_path)
+    samples = planned_samples(run.plan)
+    run.start()
+    run.play(samples)
+    lost, pending = (task_id(sample) for sample in run.accepted[:2])
+    run.end_tasks(statuses={lost: None, pending: "pending"})
+    assert summarise(run.evidence())["troubled_tasks"] == {"unfinished": [pending], "lost": [lost]}
+    empty = SyntheticRun.create(tmp_path)
+    assert summarise(empty.evidence())["troubled_tasks"] == {}
 
 
 def test_summary_of_an_empty_run_has_no_numbers_to_believe(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from loadtests.units import (
     format_size,
     parse_duration,
     parse_quantity,
+    percent,
 )
 from loadtests.units import significant as three_digits
 
@@ -123,3 +124,25 @@ def test_size_is_shown_in_decimal_units(size_bytes: float, text: str) -> None:
 def test_numbers_keep_three_significant_digits(value: float, text: str) -> None:
     """Small numbers keep three digits, large ones all digits before the point."""
     assert three_digits(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (0.00377, "0.377 %"),
+        (0.58887, "58.9 %"),
+        (0.98745, "98.7 %"),
+        (0.99, "99 %"),
+        (0.99004, "99 %"),
+        (0.991, "99.1 %"),
+        (0.9995, "99.95 %"),
+        (0.999999, "99.9999 %"),
+        (1.0, "100 %"),
+        (1.0004, "100 %"),
+        (19.5, "1,950 %"),
+    ],
+)
+def test_shares_have_three_digits_and_more_only_just_below_all(share: float, text: str) -> None:
+    """What is nearly all must not look like all: an availability differs in what is missing."""
+    assert percent(share) == text

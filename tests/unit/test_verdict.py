@@ -288,6 +288,24 @@ def test_torn_last_window_is_no_crash(tmp_path: Path) -> None:
     assert run.verdict().word == "invalid"
 
 
+def test_percentiles_of_too_few_requests_share_a_note(tmp_path: Path) -> None:
+    """A run of two minutes with an objective for each endpoint would have a note for each of them."""
+    text = changed(
+        'fast = "response_time.p95 < 200ms"', 'fast = "response_time.p95 < 200ms"\nrare = "service_time.p999 < 1h"', TEXT
+    )
+    notes = complete(run_of(tmp_path, text)).verdict().notes
+    said = "fast, rare, quick: too few values to tell how high they may be, so another run may say otherwise"
+    assert [note for note in notes if "too few" in note] == [said]
+
+
+def test_a_shared_note_names_a_few(tmp_path: Path) -> None:
+    """Of hundreds of objectives nobody reads the names."""
+    many = "\n".join(f'o{number} = "response_time.p99 < {number + 1}h"' for number in range(20))
+    notes = complete(run_of(tmp_path, changed("[objectives]", f"[objectives]\n{many}", TEXT))).verdict().notes
+    (note,) = [note for note in notes if "too few" in note]
+    assert " and 17 more: too few" in note and note.count(", ") == 5
+
+
 def test_doubtful_results_are_noted(tmp_path: Path) -> None:
     """What another run may say otherwise is a note each; the word stays what the values say."""
     text = changed("failure_ratio < 10%", "failure_ratio < 7%", TEXT)
