@@ -87,6 +87,8 @@ def events_of(evidence: Evidence) -> list[dict[str, Any]]:
             at_s = datetime.fromisoformat(event["time"]).timestamp() - start
         if event["event"] == "halt" and event["reason"] == ABORTED:
             continue  # its abort says more
+        if event["event"] == "abort" and event["name"] not in evidence.aborts:
+            continue  # it came too late to end anything
         if event["event"] in MARKED and at_s is not None and at_s >= 0:
             found.append({"at_s": round(at_s, 3), "label": _label(event)})
     return found
