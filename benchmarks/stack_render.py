@@ -67,8 +67,8 @@ def _probes(result: Mapping[str, Any]) -> list[str]:
         "",
         f"Made by `make bench-probes` on {machine['date']}, from `results/probes.json`. With all of phase5's "
         f"probes ({result['metrics']} series) the stack's throughput is {rate['with_probes_of_without']:.3f} of that without, "
-        f"the median of {len(cores['pairs'])} interleaved pairs that lie from {rate['lowest']:.3f} to {rate['highest']:.3f}: "
-        f"{machine['users']} users without a pause, everything on one machine. "
+        f"by {len(cores['pairs'])} pairs of neighbouring blocks of one run ({rate['interval'][0]:.3f} to "
+        f"{rate['interval'][1]:.3f} at 95 %): {machine['users']} users without a pause, everything on one machine. "
         f"The probes themselves use {cores['median']:.3f} of a core.",
         "",
     ]

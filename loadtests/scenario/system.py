@@ -68,7 +68,7 @@ class Tasks(Table):
     """Statuses of tasks that ended otherwise."""
     deadline: Annotated[Duration, Field(gt=0)] = 30.0
     """Tasks not at their end this long after the load are unfinished, which is a violation."""
-    sample: Annotated[Whole, Field(ge=0, le=1000)] = 20
+    sample: Annotated[Whole, Field(ge=0, le=1000)] = 5
     """Tasks that are asked for through `api.item` each second of the load."""
 
     @model_validator(mode="after")

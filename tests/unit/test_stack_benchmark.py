@@ -1,12 +1,11 @@
 """How the stack's benchmark reads a run."""
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from benchmarks.probes import PHASE5, ProbedRun, summary, tables
+from benchmarks.probes import Block, summary
 from benchmarks.stack import RESULT
 from benchmarks.stack_render import render
 from benchmarks.stack_run import Steps, _counters, _judge, _Seen
@@ -70,21 +69,23 @@ def test_narrow_steps_lie_about_the_rate(rate: float) -> None:
     assert 0 < rates[0] < max(rate, 40.0) < rates[-1] / 1.4
 
 
-def test_the_probes_of_phase5_are_those_that_are_measured() -> None:
-    """All its tables of probes, as they stand there, and nothing else of it."""
-    text = PHASE5.read_text()
-    assert tomllib.loads(tables(text, "probes")) == {"probes": tomllib.loads(text)["probes"]}
-
-
 def test_what_the_probes_take_is_told_by_pairs() -> None:
-    """Neighbours are compared; the page tells the median and how far the pairs lie apart, and is whole without them."""
-    off = [ProbedRun(rate, 0.01, 0, 0) for rate in (1000.0, 2000.0, 1000.0)]
-    on = [ProbedRun(rate, 0.03, 44, gaps) for rate, gaps in ((990.0, 0), (1900.0, 2), (1010.0, 0))]
-    found = summary(off, on)
-    assert found["throughput"] == {"with_probes_of_without": 0.99, "lowest": 0.95, "highest": 1.01}
-    assert (found["metrics"], found["gaps"]) == (44, 2)
+    """Neighbouring blocks are compared, whichever came first; the page tells the ratio and how sure it is, and is whole without."""
+    blocks = [Block(probed, 0.0, 7.0, 0.03 if probed else 0.01) for probed in (True, False, False, True, True, False)]
+    rates = [990.0, 1000.0, 2000.0, 1940.0, 1000.0, 1000.0]
+    found = summary(blocks, rates)
+    assert found["rates"] == {"off": [1000.0, 2000.0, 1000.0], "on": [990.0, 1940.0, 1000.0]}
+    # By hand: the mean of the logarithms of 0.99, 0.97 and 1 is -0.01350, their deviation 0.01555.
+    assert found["throughput"] == {"with_probes_of_without": 0.9866, "interval": [0.9694, 1.0041]}
+    assert found["kept"] is True
     stack = json.loads(RESULT.read_text())
-    page = render(stack, {"measured": {"date": "today", "users": 100}, **found})
+    page = render(stack, {"measured": {"date": "today", "users": 100}, "metrics": 44, **found})
     assert page.startswith(render(stack))
-    assert "(44 series) the stack's throughput is 0.990 of that without, the median of 3 interleaved pairs" in page
+    assert "(44 series) the stack's throughput is 0.987 of that without, by 3 pairs of neighbouring blocks" in page
     assert "use 0.020 of a core" in page
+
+
+def test_probes_that_surely_take_too_much_break_the_promise() -> None:
+    """A ratio below the least one, as far as chance may explain it."""
+    blocks = [Block(probed, 0.0, 7.0, 0.0) for probed in (True, False) * 3]
+    assert summary(blocks, [900.0, 1000.0, 890.0, 1000.0, 910.0, 1000.0])["kept"] is False
