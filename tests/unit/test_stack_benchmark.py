@@ -70,7 +70,7 @@ def test_narrow_steps_lie_about_the_rate(rate: float) -> None:
 
 
 def test_what_the_probes_take_is_told_by_pairs() -> None:
-    """Neighbouring blocks are compared, whichever came first; the page tells the ratio and how sure it is, and is whole without."""
+    """Neighbouring blocks are compared, whichever came first; the page tells ratio and interval, and is whole without them."""
     blocks = [Block(probed, 0.0, 7.0, 0.03 if probed else 0.01) for probed in (True, False, False, True, True, False)]
     rates = [990.0, 1000.0, 2000.0, 1940.0, 1000.0, 1000.0]
     found = summary(blocks, rates)
