@@ -88,7 +88,7 @@ bench-probes: setup ## what all of phase5's probes take of the stack's throughpu
 	@sh scripts/install_packages.sh nginx:nginx-light
 	@.venv/bin/python -m benchmarks.probes
 
-bench-ledger: setup ## memory and time of a million accepted tasks, from the workers' files to the books, 3 minutes
+bench-ledger: setup ## memory and time of a million accepted tasks, from the workers' files to the books, a minute
 	@$(RUN) servers -- .venv/bin/python -m benchmarks.ledger
 
 bench-db: setup ## every query of the API on a million tasks: its plan, its time

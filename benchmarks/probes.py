@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +29,9 @@ from loadtests.orchestrate import probing
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.watch import ProbeWatch
-from loadtests.orchestrate.ways import start_of
 from loadtests.scenario.load import load_plan
 from loadtests.scenario.schema import Scenario
-from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.folder import RunFolder, create_folder, start_of
 from loadtests.store.records import read_lines
 from loadtests.store.windows import read_windows
 
@@ -155,7 +154,7 @@ def _blocks(folder: RunFolder, scratch: RunFolder, stack: Stack, pairs: int, sec
         _sleep_until(start + begin_s)
         probed = number % 4 in (0, 3)
         used, began = time.process_time(), time.monotonic()
-        with _probes(scenario, stack, folder, scratch) if probed else _nothing():
+        with _probes(scenario, stack, folder, scratch) if probed else nullcontext():
             _sleep_until(start + end_s - EDGE_S)
             cores = (time.process_time() - used) / (time.monotonic() - began)
         yield Block(probed, begin_s, end_s, cores)
@@ -170,11 +169,6 @@ def _probes(scenario: Scenario, stack: Stack, folder: RunFolder, scratch: RunFol
     watch.start()
     yield
     watch.stop()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _sleep_until(epoch: float) -> None:

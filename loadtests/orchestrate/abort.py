@@ -18,8 +18,8 @@ from loadtests.objectives.grammar import Objective
 from loadtests.report.probed import Key
 from loadtests.scenario.plan import Plan
 from loadtests.scenario.schema import ObjectiveTable
-from loadtests.store.folder import RunFolder
-from loadtests.store.records import LineTail, read_lines
+from loadtests.store.folder import RunFolder, start_of
+from loadtests.store.records import LineTail
 from loadtests.traffic.tokens import AUTH_SERIES
 
 
@@ -114,8 +114,9 @@ class _Samples:
     @cached_property
     def start_epoch(self) -> float:
         """The start of the load, which is known when there are windows."""
-        events = read_lines(self._folder.file("events.jsonl"))
-        return next(float(event["epoch"]) for event in events if event["event"] == "start")
+        start = start_of(self._folder)
+        assert start is not None, "asked only with a window"
+        return start
 
     def read(self, end_s: int) -> None:
         """Take what has been written since, and forget what is older than is asked for at `end_s`."""

@@ -49,7 +49,7 @@ def make_probes(wanted: Probes, stack: Stack) -> Probing:
 def add_sampler(made: Probing, scenario: Scenario, stack: Stack, folder: RunFolder) -> None:
     """The probe of accepted tasks, where the scenario says how one is asked for; nothing is connected yet."""
     tasks = scenario.tasks
-    if tasks is None or tasks.api is None or tasks.api.item is None or not tasks.sample:
+    if tasks is None or tasks.api is None or not tasks.sampled:
         return
     people = people_of(scenario, stack, sampling.AT_ONCE, sampling.ROUND_S, again=False)
     final = {*tasks.completed, *tasks.failed}

@@ -32,7 +32,7 @@ from loadtests.report.terminal import print_verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
 from loadtests.sinks.address import Address
-from loadtests.store.folder import RunFolder, create_folder, point_latest
+from loadtests.store.folder import RunFolder, create_folder, point_latest, start_of
 from loadtests.store.manifest import write_manifest
 from loadtests.store.records import LineTail, read_lines
 
@@ -242,7 +242,7 @@ class Run:
                 told.add(managed.process.pid)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 # The run does not depend on who carries its metrics away.
-                if not _started(folder) and managed.name != upload.NAME:
+                if start_of(folder) is None and managed.name != upload.NAME:
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
                 if managed in workers:
@@ -281,7 +281,7 @@ class Run:
         trouble = [event["trouble"] for event in events if event["event"] == "not_ready"]
         if trouble:
             raise NotReadyError(f"the users are not ready: {trouble[0]}")
-        if not _started(folder):
+        if start_of(folder) is None:
             if self._signals:
                 raise InterruptedRun("interrupted before the load started; everything was stopped")
             raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
@@ -290,10 +290,6 @@ class Run:
             raise RunError(fatal[-1])
         if master.process.returncode != 0:
             folder.event("process_ended", None, name=master.name, fate=master.fate())
-
-
-def _started(folder: RunFolder) -> bool:
-    return any(event["event"] == "start" for event in read_lines(folder.file("events.jsonl")))
 
 
 def _locust() -> list[str]:

@@ -13,11 +13,10 @@ from urllib.parse import quote
 from loadtests.orchestrate.askers import Askers
 from loadtests.orchestrate.follow_api import read_item
 from loadtests.orchestrate.people import People, UnansweredError
-from loadtests.orchestrate.ways import start_of
 from loadtests.probes.sample import Fact, Gap, Sample
 from loadtests.scenario.system import TasksApi
 from loadtests.store.accepted import accepted_files
-from loadtests.store.folder import RunFolder
+from loadtests.store.folder import RunFolder, start_of
 from loadtests.store.records import LineTail
 
 AT_ONCE = 8

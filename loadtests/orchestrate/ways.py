@@ -7,8 +7,7 @@ from loadtests.orchestrate.follow_api import AT_ONCE, ApiWay
 from loadtests.orchestrate.follow_sql import SqlWay
 from loadtests.orchestrate.people import TIMEOUT_S, People
 from loadtests.scenario.schema import Scenario
-from loadtests.store.folder import RunFolder
-from loadtests.store.records import read_lines
+from loadtests.store.folder import RunFolder, start_of
 
 
 def way_of(scenario: Scenario, stack: Stack, folder: RunFolder, own: bool) -> Way | None:
@@ -28,9 +27,3 @@ def people_of(scenario: Scenario, stack: Stack, at_once: int, timeout_s: float =
     """The simulated users, each with a token as under load, past the target's own proxy; the rest as of `People`."""
     host, secret = stack.direct or stack.host or "", stack.secrets.get(settings.JWT_SECRET, "")
     return People(host, scenario.auth, secret, at_once, timeout_s, again)
-
-
-def start_of(folder: RunFolder) -> float | None:
-    """The start of the load on the epoch; None before it."""
-    starts = (event["epoch"] for event in read_lines(folder.file("events.jsonl")) if event["event"] == "start")
-    return next(starts, None)

@@ -23,7 +23,7 @@ _ACTIVE = re.compile(r"[\\`*\[\]|~#]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 
 
 def markdown_report(evidence: Evidence, verdict: Verdict, summary: Mapping[str, Any]) -> str:
-    """The text: verdict, why, objectives with the missed ones first, three lines of facts, notes."""
+    """The text: verdict, why, objectives with the missed ones first, a few lines of facts, faults, notes."""
     lines = [f"## {verdict.word.upper()}: {plain(evidence.plan.scenario.name)}", ""]
     if verdict.word == "invalid":
         lines += [*_bullets(reasons(verdict)), ""]

@@ -17,7 +17,6 @@ VERSION = 1
 MOST_COUNTED = 1_000_000
 """Turns, which take two seconds to draw; the number of so many random ones is their mean to within 0.2 %."""
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999}
-
 MOST_NAMED = 10
 """Ids of tasks of each kind of trouble; `ledger.json` has more."""
 

@@ -71,6 +71,11 @@ class Tasks(Table):
     sample: Annotated[Whole, Field(ge=0, le=1000)] = 5
     """Tasks that are asked for through `api.item` each second of the load."""
 
+    @property
+    def sampled(self) -> bool:
+        """Whether some are asked for while the load runs."""
+        return self.api is not None and self.api.item is not None and self.sample > 0
+
     @model_validator(mode="after")
     def _some_way(self) -> "Tasks":
         if self.query is None and self.api is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.errors import InputError
-from loadtests.store.records import LineWriter
+from loadtests.store.records import LineWriter, read_lines
 
 LATEST = "latest"
 LEAST_FREE_BYTES = 50_000_000
@@ -54,6 +54,12 @@ class RunFolder:
             writer.append({"event": kind, "at_s": at_s, "time": datetime.now(UTC).isoformat(), **details})
         finally:
             writer.close()
+
+
+def start_of(folder: RunFolder) -> float | None:
+    """The start of the load on the epoch; None before it."""
+    starts = (event["epoch"] for event in read_lines(folder.file("events.jsonl")) if event["event"] == "start")
+    return next(starts, None)
 
 
 def create_folder(results: Path, scenario: str, now: datetime | None = None) -> RunFolder:

@@ -7,8 +7,8 @@ import pytest
 
 from loadtests import settings
 from loadtests.orchestrate.embedded import Stack
-from loadtests.orchestrate.ways import start_of, way_of
-from loadtests.store.folder import RunFolder, create_folder
+from loadtests.orchestrate.ways import way_of
+from loadtests.store.folder import RunFolder, create_folder, start_of
 from tests.unit.texts import BASE, plan_of
 
 SQL = BASE + '\n[tasks]\nquery = "SELECT 1"\n'

@@ -13,25 +13,17 @@ import pytest
 from loadtests.measure.snapshot import Accepted
 from loadtests.orchestrate.people import People
 from loadtests.orchestrate.sampling import AT_ONCE, ROUND_S, TaskSampler
-from loadtests.orchestrate.ways import start_of
 from loadtests.probes.sample import Gap, Sample
 from loadtests.scenario.schema import Auth
 from loadtests.scenario.system import TasksApi
 from loadtests.store.accepted import AcceptedWriter
-from loadtests.store.folder import RunFolder, create_folder
+from loadtests.store.folder import RunFolder, create_folder, start_of
 from loadtests.store.records import append_lines
-from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always, running_task_target
+from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always
 
 API = TasksApi(page="/tasks?page={page}", item="/tasks/{id}")
 MOST = 4
 STARTED_AGO_S = 100.0
-
-
-@pytest.fixture
-def target() -> Iterator[TaskTarget]:
-    """A target without tasks."""
-    with running_task_target() as target:
-        yield target
 
 
 @pytest.fixture
