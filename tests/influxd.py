@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loadtests.orchestrate.processes import Ports
+from loadtests.orchestrate.ports import Ports
 from loadtests.sinks.spool import Spool
 from loadtests.store.folder import open_folder
 from tests.conftest import missing

@@ -13,7 +13,8 @@ from string import Template
 from loadtests import settings
 from loadtests.errors import InputError
 from loadtests.orchestrate.definition import Service, half_the_cores, instances, read_definition
-from loadtests.orchestrate.processes import Managed, ProcessManager, port_is_free
+from loadtests.orchestrate.ports import port_is_free
+from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.proxy import Front
 from loadtests.orchestrate.servers import Source, make_state_folder, start_postgres, start_redis
 

@@ -12,7 +12,7 @@ from redis.connection import parse_url
 
 from loadtests import settings
 from loadtests.errors import InputError, NotReadyError
-from loadtests.orchestrate.processes import port_is_free
+from loadtests.orchestrate.ports import port_is_free
 from loadtests.scenario.plan import Plan
 from loadtests.traffic import tokens
 

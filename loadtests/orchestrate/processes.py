@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.errors import InputError, InterruptedRun, NotReadyError
+from loadtests.errors import InterruptedRun, NotReadyError
 from loadtests.orchestrate.guardian import Guardian
+from loadtests.orchestrate.ports import Ports
 
 POLL_S = 0.05
 TAIL_LINES = 8
@@ -225,55 +225,3 @@ def _primary_group(user: str) -> int:
     import pwd  # noqa: PLC0415  # not on every platform, and only needed as root
 
     return pwd.getpwnam(user).pw_gid
-
-
-def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-class Ports:
-    """Ports of one run, kept apart from those of other runs on the machine, whoever runs them.
-
-    A run claims a port by a socket in Linux's abstract namespace, which no file and no crash can leave behind; so two runs that
-    start together never choose the same port, though neither has a server listening yet.
-    """
-
-    def __init__(self) -> None:
-        self._claims: list[socket.socket] = []
-
-    def choose(self, wanted: int, required: bool = False) -> int:
-        """`wanted` if it is free, else any free port; 0 for any. Raises InputError when it is required and taken."""
-        if wanted and self._claim(wanted):
-            return wanted
-        if required:
-            raise InputError(f"port {wanted} is taken; give another one, or none to have a free one found")
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if self._claim(port):
-                return port
-
-    def release(self) -> None:
-        """Give all ports back."""
-        while self._claims:
-            self._claims.pop().close()
-
-    def _claim(self, port: int) -> bool:
-        if not port_is_free(port):
-            return False
-        claim = socket.socket(socket.AF_UNIX)
-        try:
-            claim.bind(f"\0loadtest-port-{port}")
-        except OSError:
-            claim.close()
-            return False
-        self._claims.append(claim)
-        return True

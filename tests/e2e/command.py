@@ -122,6 +122,16 @@ class Command:
                 continue
         return found
 
+    def wait_for_process(self, containing: str, timeout_s: float = PATIENCE_S) -> list[psutil.Process]:
+        """Block until it has processes whose command line contains a text."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if found := self.processes(containing):
+                return found
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.05)
+        raise AssertionError(f"no process {containing!r} within {timeout_s} s; there are {self.processes()}")
+
     def wait_for_window(self, number: int, timeout_s: float = 60.0) -> None:
         """Block until the run has written its window `number`."""
         deadline = time.monotonic() + timeout_s

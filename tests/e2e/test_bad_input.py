@@ -2,7 +2,6 @@
 
 import resource
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -236,10 +235,7 @@ def test_servers_gives_the_commands_exit_code(out: Path) -> None:
 def test_servers_takes_its_command_along(out: Path) -> None:
     """When `loadtest servers` is killed, its command does not go on without its servers."""
     command = Command(out, ("servers", "--", "sleep", "300")).start()
-    deadline = time.monotonic() + 30
-    while not command.processes("sleep 300") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert command.processes("sleep 300")
+    command.wait_for_process("sleep 300")
     command.process.kill()
     command.process.wait()
     assert command.left_behind(within_s=20.0) == []

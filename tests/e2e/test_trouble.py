@@ -56,9 +56,7 @@ def test_interrupt_while_the_stack_starts(out: Path) -> None:
     """Ctrl-C before the load: exit code 130, one line, and the half-started stack is gone."""
     before = _shared_memory()
     command = run("phase5", "--users", "10", out=out)
-    deadline = time.monotonic() + 20
-    while not command.processes("postgres") and time.monotonic() < deadline:
-        time.sleep(0.02)
+    command.wait_for_process("postgres")
     command.process.send_signal(signal.SIGINT)
     finished = command.finish(timeout_s=30)
     assert finished.code == 130
