@@ -29,6 +29,7 @@ from loadtests.orchestrate.watch import ProbeWatch
 from loadtests.orchestrate.ways import way_of
 from loadtests.report.live import Progress
 from loadtests.report.terminal import print_verdict
+from loadtests.report.verdict import Verdict
 from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
 from loadtests.sinks.address import Address
@@ -64,6 +65,18 @@ class Options:
     """Where metrics go while the run runs."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What one run came to."""
+
+    folder: RunFolder
+    verdict: Verdict
+    summary: Mapping[str, object]
+    """The content of `summary.json`."""
+    exit_code: ExitCode
+    """The verdict's, or that of an interruption."""
+
+
 class Run:
     """Carries one plan out."""
 
@@ -76,7 +89,7 @@ class Run:
         self._processes: ProcessManager
         self._uploader: upload.Uploader | None = None
 
-    def execute(self) -> ExitCode:
+    def execute(self) -> Outcome:
         """Run, judge, report. Raises LoadtestError when there is nothing to judge."""
         plan = self._plan
         check_faults(plan, self._embedded)
@@ -104,7 +117,7 @@ class Run:
         if metrics:
             self._console.print(metrics, highlight=False, soft_wrap=True)
         print_verdict(self._console, verdict, summary, _shown(folder.path))
-        return ExitCode.INTERRUPTED if self._signals else verdict.exit_code
+        return Outcome(folder, verdict, summary, ExitCode.INTERRUPTED if self._signals else verdict.exit_code)
 
     def _waiting(self) -> int | None:
         return self._uploader.waiting() if self._uploader else None
