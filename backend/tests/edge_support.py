@@ -20,6 +20,7 @@ import pytest
 
 from app.edge import EdgeError, find_nginx
 from tests.support import eventually, process
+from tests.support import free_port as free_port
 
 TASKS = "/api/v1/tasks"
 LOAD = ("--rate-limit", "off")
@@ -195,13 +196,6 @@ def answers(client: httpx.Client) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return client.get("/").status_code == 302
     return False
-
-
-def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

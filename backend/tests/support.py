@@ -1,7 +1,9 @@
 """What the tests share: a synchronous face of the application, and processes of the stack."""
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -27,6 +29,7 @@ from tests.asgi import Answer, ask
 
 BACKEND = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
+_given: set[int] = set()
 DEAD_PORT_URL = "redis://127.0.0.1:1/0"
 WORKER_COMMAND = [
     "celery",
@@ -169,10 +172,16 @@ def process(
 
 
 def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody uses; another one each time, or a proxy could be its own upstream.
+
+    Below those that outgoing connections get, one of which could have it before its server does.
+    """
+    for port in random.sample(range(20_000, 32_768), 1_000):
+        if port not in _given:
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                _given.add(port)
+                return port
+    raise OSError("no port is free")
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from loadtests.report.write import write_report
 from loadtests.scenario.plan import Plan
 from loadtests.sinks.address import Address
 from loadtests.store.folder import RunFolder, create_folder, point_latest, start_of
-from loadtests.store.manifest import write_manifest
+from loadtests.store.manifest import commit_of, write_manifest
 from loadtests.store.records import LineTail, read_lines
 
 LOCUSTFILE = Path(loadtests.__file__).with_name("locustfile.py")
@@ -172,7 +172,10 @@ class Run:
     def _write_manifest(self, folder: RunFolder, host: str, stack_settings: Mapping[str, str]) -> None:
         """Before anything starts, and again when the stack has said where it is and how it is set."""
         options = self._options
-        how = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
+        how: dict[str, object] = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
+        if self._embedded:
+            # The stack may be another checkout's than the harness.
+            how["stack_commit"] = commit_of(Path(self._plan.scenario.stack.definition).parent)
         if options.influx is not None:
             how["metrics"] = options.influx.name
         write_manifest(folder, self._plan.to_json(), self._plan.hash, {**how, "stack_settings": dict(stack_settings)})

@@ -24,26 +24,31 @@ FOLDER = "scenarios"
 
 def find_scenario(name: str) -> Path:
     """The file of a scenario given by path or by name. Raises InputError that lists the names there are."""
+    return find_file("scenario", Path(FOLDER), name)
+
+
+def find_file(what: str, folder: Path, name: str) -> Path:
+    """The TOML file `name` in the folder, or at the path that `name` is."""
     path = Path(name)
     if path.suffix == ".toml" or path.parent != Path():
         if path.is_file():
             return path
-        raise InputError(f"scenario {name!r}: no such file")
-    folder = Path(FOLDER)
+        raise InputError(f"{what} {name!r}: no such file")
     if (folder / f"{name}.toml").is_file():
         return folder / f"{name}.toml"
     known = sorted(file.stem for file in folder.glob("*.toml"))
-    raise InputError(f"scenario {name!r} is unknown (in {folder}/ there are: {', '.join(known) or 'none'})")
+    raise InputError(f"{what} {name!r} is unknown (in {folder}/ there are: {', '.join(known) or 'none'})")
 
 
 def load_plan(path: Path, overrides: Overrides | None = None) -> Plan:
     """The frozen plan of a scenario file. Raises ScenarioError with all problems, InputError for a bad override."""
-    original = _validate(path, _read(path))
+    original = _validate(path, read_toml(path))
     scenario = _override(path, original, overrides or Overrides())
     return _freeze(original, scenario)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a file says. Raises ScenarioError when it cannot be read."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

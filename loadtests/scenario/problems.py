@@ -12,13 +12,13 @@ from loadtests.errors import Problem
 from loadtests.scenario.schema import Scenario
 
 
-def problems_of(path: Path, error: ValidationError) -> Iterator[Problem]:
-    """One problem for each fault of a file."""
+def problems_of(path: Path, error: ValidationError, file: type[BaseModel] = Scenario) -> Iterator[Problem]:
+    """One problem for each fault of a file; `file` is what it should have been."""
     details = {key_path(detail["loc"]): detail for detail in error.errors()}
     for key, detail in details.items():
         # A list whose entries are all wrong is not too short as well.
         if detail["type"] != "too_short" or not any(other.startswith(f"{key}[") for other in details):
-            yield Problem(str(path), key, message_of(detail))
+            yield Problem(str(path), key, message_of(detail, file))
 
 
 def key_path(loc: tuple[int | str, ...]) -> str:
@@ -32,10 +32,10 @@ def key_path(loc: tuple[int | str, ...]) -> str:
     return text
 
 
-def message_of(detail: ErrorDetails) -> str:
+def message_of(detail: ErrorDetails, file: type[BaseModel] = Scenario) -> str:
     """What is wrong, and the value that was found."""
     if detail["type"] == "extra_forbidden":
-        guess = _nearest(detail["loc"])
+        guess = _nearest(detail["loc"], file)
         return "unknown key" + (f"; did you mean {guess!r}?" if guess else "")
     if detail["type"] == "missing":
         return "is missing"
@@ -44,9 +44,9 @@ def message_of(detail: ErrorDetails) -> str:
     return f"{text[0].lower()}{text[1:]}" + (f" (got {detail['input']!r})" if simple else "")
 
 
-def _nearest(loc: tuple[int | str, ...]) -> str | None:
+def _nearest(loc: tuple[int | str, ...], file: type[BaseModel]) -> str | None:
     """The key of the same table that is spelt most like the unknown one."""
-    table: Any = Scenario
+    table: Any = file
     for part in loc[:-1]:
         if isinstance(part, str) and table is not None:
             field = table.model_fields.get(part)

@@ -29,7 +29,7 @@ def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, how:
             "run_id": folder.run_id,
             "created": datetime.now(UTC).isoformat(),
             "harness": __version__,
-            "commit": _commit(),
+            "commit": commit_of(Path(__file__).parent),
             **how,
             "machine": _machine(),
             "packages": {name: _version(name) for name in PACKAGES},
@@ -64,12 +64,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
-    """The checkout's commit; None outside a checkout."""
+def commit_of(folder: Path) -> str | None:
+    """The commit of the checkout that a folder belongs to, `-dirty` when something of it was changed; None outside of one."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,
