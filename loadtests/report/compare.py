@@ -1,0 +1,253 @@
+"""Is it slower than it was? Two builds' runs compared, figure by figure, and the few figures that judge.
+
+A figure is flagged as a regression when its interval leaves out "no change", it went the wrong way by more than two groups of
+equal builds would differ by, and by at least `least_effect`. The interval allows for how many figures judge (Bonferroni): two
+equal builds are flagged in any of them in at most 5 % of cases. docs/compare.md has the reasoning.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from loadtests.errors import InputError
+from loadtests.exitcodes import ExitCode
+from loadtests.measure.resampling import change
+from loadtests.store.measured import Measured, differences, differences_text
+
+VERSION = 1
+FAMILY = 0.05
+"""Chance that anything is flagged as a regression in a comparison of equal builds."""
+LEAST_EFFECT = 0.05
+LEAST_DIFFERENCE = 0.001
+"""Of a ratio, which changes by a difference: one more request in a thousand that fails."""
+JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request\(.*\)|task_run\.p95")
+"""Figures that judge; in all of them more is worse. Each one more makes the others less sharp."""
+RATIOS = ("failure_ratio", "achieved")
+Flag = Literal["regression", "improvement", "suspect", "none"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure."""
+
+    figure: str
+    judges: bool
+    relative: bool
+    """Whether `effect`, interval and noise are shares of the baseline, or differences of a ratio."""
+    baseline: float
+    candidate: float
+    """Geometric means over the runs, of ratios means."""
+    effect: float
+    low: float | None
+    high: float | None
+    noise: float | None
+    """None where run-to-run noise is not known."""
+    flag: Flag
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out."""
+
+    scenario: str
+    baseline: Sequence[str]
+    candidate: Sequence[str]
+    """The runs that were compared."""
+    commits: tuple[str, str]
+    pairs: bool
+    level: float
+    """Of the intervals."""
+    least_effect: float
+    rows: Sequence[Row]
+    notes: Sequence[str] = field(default=())
+
+    @property
+    def regressions(self) -> list[Row]:
+        """What got worse."""
+        return self._flagged("regression")
+
+    @property
+    def improvements(self) -> list[Row]:
+        """What got better."""
+        return self._flagged("improvement")
+
+    @property
+    def suspects(self) -> list[Row]:
+        """What may have got worse, as far as one run can tell."""
+        return self._flagged("suspect")
+
+    def _flagged(self, flag: Flag) -> list[Row]:
+        return [row for row in self.rows if row.flag == flag]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """FAIL for a regression."""
+        return ExitCode.FAIL if self.regressions else ExitCode.PASS
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, and what it comes to."""
+        return {"version": VERSION, "verdict": "regression" if self.regressions else "no regression", **asdict(self)}
+
+
+def compare(
+    baseline: Sequence[Measured],
+    candidate: Sequence[Measured],
+    pairs: bool,
+    history: Sequence[Sequence[Measured]] = (),
+    least_effect: float = LEAST_EFFECT,
+    across: Sequence[str] = (),
+    within: Mapping[str, Sequence[float]] | None = None,
+) -> Comparison:
+    """Compare runs of two builds; `pairs`: the i-th of both sides were run one after the other.
+
+    `history` are groups of runs of the same build and night, in order; `across` names conditions that are what is compared.
+    `within` has, for the figures of a single run a side, what resampling its seconds makes of the effect (log scale).
+    Raises InputError for runs that cannot be compared, naming in what they differ, and when none is left.
+    """
+    if pairs and len(baseline) != len(candidate):
+        raise InputError(f"not comparable: pairs of {len(baseline)} and {len(candidate)} runs")
+    notes = list(_invalid([*baseline, *candidate]))
+    baseline, candidate = _valid(baseline, candidate, pairs)
+    _check(baseline, candidate, across)
+    groups = [[run for run in group if not differences(run, baseline[0], across)] for group in history]
+    figures = list(_figures(baseline, candidate))
+    judging = sum(bool(JUDGES.fullmatch(figure)) for figure in figures)
+    tail = FAMILY / max(1, judging)
+    sides = _Sides(baseline, candidate, pairs, groups, tail, least_effect, within or {})
+    rows = [row for figure in figures if (row := sides.row(figure)) is not None]
+    return Comparison(
+        scenario=baseline[0].scenario,
+        baseline=[run.run_id for run in baseline],
+        candidate=[run.run_id for run in candidate],
+        commits=(_commits(baseline), _commits(candidate)),
+        pairs=pairs,
+        level=1 - 2 * tail,
+        least_effect=least_effect,
+        rows=rows,
+        notes=[*notes, *_crossed(baseline[0], candidate[0], across), *_missing(baseline, candidate)],
+    )
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Both sides, and how a figure of theirs is judged."""
+
+    baseline: Sequence[Measured]
+    candidate: Sequence[Measured]
+    pairs: bool
+    history: Sequence[Sequence[Measured]]
+    tail: float
+    least_effect: float
+    within: Mapping[str, Sequence[float]]
+
+    def row(self, figure: str) -> Row | None:
+        """None for a figure that no two runs have, or of which no ratio can be made."""
+        relative = figure not in RATIOS
+        old, new = self._values(figure)
+        groups = [[run.values[figure] for run in group if figure in run.values] for group in self.history]
+        if not old or not new or (relative and min(*old, *new) <= 0):
+            return None
+        if relative:
+            groups = [[math.log(value) for value in group if value > 0] for group in groups]
+            old, new = ([math.log(value) for value in side] for side in (old, new))
+        means = [sum(side) / len(side) for side in (old, new)]
+        effect, noise = means[1] - means[0], None
+        interval: tuple[float, float] | None = None
+        found = change(old, new, self.pairs, self.tail, groups)
+        if found is not None:
+            noise, interval = found.noise, (found.low, found.high)
+        elif figure in self.within:
+            interval = _middle(self.within[figure], self.tail)
+        judges = bool(JUDGES.fullmatch(figure))
+        flag = self._flag(effect, interval, noise, relative) if judges else "none"
+        back = math.exp if relative else float
+        share = math.expm1 if relative else float
+        low, high = (None, None) if interval is None else (share(interval[0]), share(interval[1]))
+        noise = None if noise is None else share(noise)
+        return Row(figure, judges, relative, back(means[0]), back(means[1]), share(effect), low, high, noise, flag)
+
+    def _values(self, figure: str) -> tuple[list[float], list[float]]:
+        """Those of both sides; of pairs, where both have it."""
+        if not self.pairs:
+            old, new = (
+                [run.values[figure] for run in side if figure in run.values] for side in (self.baseline, self.candidate)
+            )
+            return old, new
+        both = [(one.values, other.values) for one, other in zip(self.baseline, self.candidate, strict=True)]
+        whole = [(one[figure], other[figure]) for one, other in both if figure in one and figure in other]
+        return [one for one, _ in whole], [other for _, other in whole]
+
+    def _flag(self, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool) -> Flag:
+        least = math.log1p(self.least_effect) if relative else LEAST_DIFFERENCE
+        if interval is None or interval[0] <= 0 <= interval[1]:
+            return "none"
+        if noise is None:  # one run a side: how far two of them lie apart by chance is not known
+            return "suspect" if effect >= least else "none"
+        if effect >= least and effect > noise:
+            return "regression"
+        # As much the other way round: a third less is what half as much more takes back.
+        return "improvement" if -effect >= least and -effect > noise else "none"
+
+
+def _middle(replicates: Sequence[float], tail: float) -> tuple[float, float]:
+    """The interval between both tails."""
+    ordered = sorted(replicates)
+    cut = min(int(tail * len(ordered)), (len(ordered) - 1) // 2)
+    return ordered[cut], ordered[-1 - cut]
+
+
+def _valid(
+    baseline: Sequence[Measured], candidate: Sequence[Measured], pairs: bool
+) -> tuple[Sequence[Measured], Sequence[Measured]]:
+    """Runs that can be believed, of pairs where both can. Raises InputError when none is left on a side."""
+    if pairs:
+        whole = [pair for pair in zip(baseline, candidate, strict=True) if not any(run.verdict == "invalid" for run in pair)]
+        kept: tuple[list[Measured], list[Measured]] = [pair[0] for pair in whole], [pair[1] for pair in whole]
+    else:
+        old, new = ([run for run in side if run.verdict != "invalid"] for side in (baseline, candidate))
+        kept = old, new
+    for name, side in zip(("baseline", "candidate"), kept, strict=True):
+        if not side:
+            raise InputError(f"nothing to compare: no run of the {name} is left whose verdict is not INVALID")
+    return kept
+
+
+def _invalid(runs: Sequence[Measured]) -> Iterator[str]:
+    for run in runs:
+        if run.verdict == "invalid":
+            yield f"{run.run_id} is INVALID and left out"
+
+
+def _check(baseline: Sequence[Measured], candidate: Sequence[Measured], across: Sequence[str]) -> None:
+    """Raises InputError when runs differ in what matters: within a side in anything, between both not in what is compared."""
+    pairs = [(baseline[0], run, ()) for run in baseline[1:]] + [(candidate[0], run, ()) for run in candidate[1:]]
+    for one, other, allowed in [*pairs, (baseline[0], candidate[0], tuple(across))]:
+        found = differences(one, other, allowed)
+        if found:
+            raise InputError(f"not comparable: {differences_text(found)} ({one.run_id}, {other.run_id})")
+
+
+def _crossed(one: Measured, other: Measured, across: Sequence[str]) -> Iterator[str]:
+    found = [difference for difference in differences(one, other) if difference[0] in across]
+    if found:
+        yield f"compared across {differences_text(found)}"
+
+
+def _figures(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> Iterator[str]:
+    """Figures that both sides have, those that judge first."""
+    old, new = ({figure: None for run in side for figure in run.values} for side in (baseline, candidate))
+    yield from sorted((figure for figure in old if figure in new), key=lambda figure: not JUDGES.fullmatch(figure))
+
+
+def _missing(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> Iterator[str]:
+    """Figures that judge and that only one side has."""
+    old, new = ({figure for run in side for figure in run.values if JUDGES.fullmatch(figure)} for side in (baseline, candidate))
+    for figures, side in ((old - new, "candidate"), (new - old, "baseline")):
+        if figures:
+            yield f"the {side} has no {', '.join(sorted(figures))}"
+
+
+def _commits(runs: Sequence[Measured]) -> str:
+    return ", ".join(dict.fromkeys(run.commit or "no commit" for run in runs))

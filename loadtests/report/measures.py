@@ -1,0 +1,145 @@
+"""The figures of a run that can be compared with those of another, and the conditions under which they may be."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from loadtests.errors import RunError
+from loadtests.report.evidence import readable
+from loadtests.report.probed import Key, Probed
+from loadtests.scenario.plan import Plan
+from loadtests.store.folder import RunFolder, start_of
+from loadtests.store.manifest import read_manifest
+from loadtests.store.measured import Condition, Measured
+from loadtests.store.records import read_json
+from loadtests.traffic.tokens import AUTH_SERIES
+
+LATENCIES = ("service_time", "response_time")
+QUANTILES = ("p50", "p95", "p99")
+TASK_TIMES = ("task_run", "task_processing")
+TASK_QUANTILES = ("p50", "p95")
+MAXIMA = ("memory", "file_descriptors", "pg_connections", "redis_clients", "redis_memory")
+"""Gauges of which the largest value of the load is a figure, beside those of the scenario's own queries."""
+_INSTANCE = re.compile(r"(.+)-\d+")
+UNCOMPARED = ("name", "description", "objectives", "health", "stack", "journeys", "target")
+"""Parts of a scenario that do not change what is measured, or of which only a part does: that is added by itself."""
+
+
+def measures_of(folder: RunFolder) -> Measured:
+    """What a judged run measured. Raises RunError for one that has no verdict, or that is damaged."""
+    with readable(folder):
+        manifest, summary = read_manifest(folder), read_json(folder.file("summary.json"))
+        verdict = read_json(folder.file("verdict.json"))["verdict"]
+        plan = Plan.from_json(manifest["plan"])
+        probed = Probed.of(
+            folder.file("probes.jsonl"),
+            plan.scenario.probes,
+            plan.scenario.tasks,
+            start_of(folder),
+            summary["duration_s"],
+        )
+        return Measured(
+            run_id=folder.run_id,
+            scenario=plan.scenario.name,
+            commit=manifest["commit"],
+            created=manifest["created"],
+            verdict=verdict,
+            conditions=conditions_of(manifest),
+            values=dict(_values(summary, probed)),
+        )
+
+
+def runs_under(path: Path) -> list[RunFolder]:
+    """A run's own folder, or those of all runs in a folder, in the order in which they began. Raises RunError for neither."""
+    if (path / "manifest.json").is_file():
+        return [RunFolder(path.resolve())]
+    found = [one for one in sorted(path.glob("*/")) if not one.is_symlink() and (one / "manifest.json").is_file()]
+    if not found:
+        raise RunError(f"{path}: neither a run's folder nor one that holds some (there is no manifest.json)")
+    return [RunFolder(one.resolve()) for one in found]
+
+
+def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
+    """What must be equal for a comparison to mean anything; limits may change, so objectives are not among it.
+
+    The seed is: were it another one on one side, the difference between two streams would be taken for that of two builds.
+    """
+    scenario = manifest["plan"]["scenario"]
+    found = dict(_flat("", {key: value for key, value in scenario.items() if key not in UNCOMPARED}))
+    found["journeys"] = ", ".join(Path(file).name for file in scenario["journeys"])
+    found["target.timeout"] = scenario["target"]["timeout"]
+    found["workers"], found["stack"] = manifest["workers"], manifest["stack"]
+    if manifest["stack"] == "embedded":
+        found["servers"] = manifest["servers"]
+    else:
+        found["host"] = manifest["host"]
+    found.update(_flat("stack_settings", manifest.get("stack_settings", {})))
+    found["sends_metrics"] = "metrics" in manifest
+    found.update({f"machine.{key}": manifest["machine"][key] for key in ("cpus", "memory_bytes", "python")})
+    found["harness"] = ".".join(manifest["harness"].split(".")[:2])
+    return found
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Condition]]:
+    """Dotted keys of nested tables; a list is one text."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{prefix}.{key}" if prefix else str(key), inner)
+    elif isinstance(value, list):
+        yield prefix, ", ".join(_item(one) for one in value)
+    else:
+        yield prefix, value
+
+
+def _item(value: Any) -> str:
+    """An entry of a list: of a table the values that are given, as `list_tasks 3.0`."""
+    parts = value.values() if isinstance(value, Mapping) else [value]
+    return " ".join(str(part) for part in parts if part is not None)
+
+
+def _values(summary: Mapping[str, Any], probed: Probed) -> Iterator[tuple[str, float]]:
+    for series, counted in summary["series"].items():
+        if series not in AUTH_SERIES:
+            for latency in LATENCIES:
+                yield from _times(f"{latency}({series})", counted[f"{latency}_ms"], QUANTILES)
+    for name in TASK_TIMES:
+        yield from _times(name, summary[f"{name}_ms"], TASK_QUANTILES)
+    requests, failures = summary["requests"], summary["failures"]
+    if requests:
+        yield "failure_ratio", failures / requests
+    if summary["achieved"] is not None:
+        yield "achieved", summary["achieved"]
+    yield "rate", summary["rate"]
+    yield "duration", summary["duration_s"]
+    if requests > failures:
+        for service, cpu in sorted(_cpu(probed.gauges).items()):
+            yield f"cpu_per_request({service})", cpu * summary["duration_s"] / (requests - failures)
+    yield from _maxima(probed)
+
+
+def _times(name: str, found: Mapping[str, float | None] | None, quantiles: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    """In seconds; none for what has no data."""
+    for quantile in quantiles if found else ():
+        value = (found or {})[quantile]
+        if value is not None:
+            yield f"{name}.{quantile}", value / 1e3
+
+
+def _cpu(gauges: Mapping[Key, list[float]]) -> dict[str, float]:
+    """Mean cores that each service used: of its busiest process, of one with several instances the sum of theirs."""
+    means = {str(selector): sum(values) / len(values) for (name, selector), values in gauges.items() if name == "cpu"}
+    instances: dict[str, float] = {}
+    for selector, mean in means.items():
+        match = _INSTANCE.fullmatch(selector)
+        if match and match[1] in means:
+            instances[match[1]] = instances.get(match[1], 0.0) + mean
+    parts = {selector for selector in means if (match := _INSTANCE.fullmatch(selector)) and match[1] in means}
+    return {service: instances.get(service, mean) for service, mean in means.items() if service not in parts}
+
+
+def _maxima(probed: Probed) -> Iterator[tuple[str, float]]:
+    wanted = (*MAXIMA, *probed.probes.postgres)
+    for (name, selector), values in sorted(probed.gauges.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        if name in wanted and values:
+            yield f"{name}{f'({selector})' if selector else ''}.max", max(values)
