@@ -87,6 +87,12 @@ class Plan(BaseModel):
         whole.update(payload_digest(task_payloads(self.scenario.seed)))
         return whole.hexdigest()
 
+    def with_stack(self, definition: str) -> "Plan":
+        """The same plan for the stack that another file defines."""
+        stack = self.scenario.stack.model_copy(update={"definition": definition})
+        scenario = self.scenario.model_copy(update={"stack": stack})
+        return Plan(scenario=scenario, objectives=self.objectives, notes=self.notes)
+
     def to_json(self) -> dict[str, Any]:
         """As the manifest has it, and as the master sends it to its workers."""
         return self.model_dump(mode="json")

@@ -84,12 +84,16 @@ def create_folder(results: Path, scenario: str, now: datetime | None = None) -> 
 
 
 def point_latest(folder: RunFolder) -> None:
-    """Let `results/latest` point to this run, in one step."""
-    link = folder.path.parent / LATEST
-    draft = folder.path.parent / f".{LATEST}.{os.getpid()}"
+    """Let `results/latest` point to this run."""
+    point_to(folder.path, LATEST)
+
+
+def point_to(path: Path, name: str) -> None:
+    """Let the link `name` beside a folder point to it, in one step."""
+    draft = path.parent / f".{name}.{os.getpid()}"
     draft.unlink(missing_ok=True)
-    draft.symlink_to(folder.path.name)
-    draft.replace(link)
+    draft.symlink_to(path.name)
+    draft.replace(path.parent / name)
 
 
 def open_folder(path: Path) -> RunFolder:
