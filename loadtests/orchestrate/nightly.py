@@ -77,7 +77,9 @@ class Night:
         return ("baseline", "candidate") if round_ % 2 else ("candidate", "baseline")
 
     def _measured(self, folder: NightFolder, title: str, side: Side) -> Measured:
-        plan, how = self._plans[title], replace(self._options.how, out=folder.runs)
+        plan = self._plans[title]
+        stack = "none" if plan.scenario.target.host else "embedded"
+        how = replace(self._options.how, out=folder.runs, stack=stack)
         if side == "baseline" and self._other is not None:
             plan = plan.with_stack(str(self._other))
         quiet = Console(quiet=True)

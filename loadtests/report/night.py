@@ -61,7 +61,7 @@ class NightReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """FAIL for a regression or a part whose objectives were missed by most of its runs; INVALID for one that tells nothing."""
+        """FAIL for a regression, or a part that most runs missed objectives of; INVALID for one that tells nothing."""
         words = [part.word for part in self.parts]
         if self.regressions or "fail" in words:
             return ExitCode.FAIL
