@@ -8,7 +8,6 @@ from rich.console import Console
 from loadtests.cli.commands import Commands
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.nightly import Night, NightOptions
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options
 from loadtests.scenario.suite import find_suite, load_suite
@@ -33,6 +32,9 @@ def add_commands(commands: Commands) -> None:
 
 
 def _nightly(options: argparse.Namespace) -> ExitCode:
+    # NumPy and SciPy take a third of a second and 50 MB, which `loadtest run` does not have to pay.
+    from loadtests.orchestrate.nightly import Night, NightOptions  # noqa: PLC0415
+
     suite, plans = load_suite(find_suite(options.suite))
     for name, value in (("--rounds", options.rounds), ("--workers", options.workers)):
         if value is not None and value < 1:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any, Literal
 
 from loadtests.errors import InputError
@@ -22,7 +23,7 @@ FAMILY = 0.05
 LEAST_EFFECT = 0.05
 LEAST_DIFFERENCE = 0.001
 """Of a ratio, which changes by a difference: one more request in a thousand that fails."""
-JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request\(.*\)|task_run\.p95")
+JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request|task_run\.p95")
 """Figures that judge; in all of them more is worse. Each one more makes the others less sharp."""
 RATIOS = ("failure_ratio", "achieved")
 Flag = Literal["regression", "improvement", "suspect", "none"]
@@ -78,6 +79,11 @@ class Comparison:
         """What may have got worse, as far as one run can tell."""
         return self._flagged("suspect")
 
+    @property
+    def noise_known(self) -> bool:
+        """Whether anything can be flagged: there is more than one run a side, or a history."""
+        return any(row.noise is not None for row in self.rows)
+
     def _flagged(self, flag: Flag) -> list[Row]:
         return [row for row in self.rows if row.flag == flag]
 
@@ -111,7 +117,7 @@ def compare(
     notes = list(_invalid([*baseline, *candidate]))
     baseline, candidate = _valid(baseline, candidate, pairs)
     _check(baseline, candidate, across)
-    groups = [[run for run in group if not differences(run, baseline[0], across)] for group in history]
+    groups = _usable(history, [*baseline, *candidate], across)
     figures = list(_figures(baseline, candidate))
     judging = sum(bool(JUDGES.fullmatch(figure)) for figure in figures)
     tail = FAMILY / max(1, judging)
@@ -128,6 +134,14 @@ def compare(
         rows=rows,
         notes=[*notes, *_crossed(baseline[0], candidate[0], across), *_missing(baseline, candidate)],
     )
+
+
+def in_turns(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> bool:
+    """Whether the sides took turns, so that the i-th runs of both were neighbours in time, in either order."""
+    pairs = list(zip(baseline, candidate, strict=False))
+    began = [sorted(run.created for run in pair) for pair in pairs]
+    apart = all(earlier[1] < later[0] for earlier, later in pairwise(began))
+    return len(baseline) == len(candidate) > 1 and apart
 
 
 @dataclass(frozen=True)
@@ -227,6 +241,16 @@ def _check(baseline: Sequence[Measured], candidate: Sequence[Measured], across: 
         found = differences(one, other, allowed)
         if found:
             raise InputError(f"not comparable: {differences_text(found)} ({one.run_id}, {other.run_id})")
+
+
+def _usable(history: Sequence[Sequence[Measured]], runs: Sequence[Measured], across: Sequence[str]) -> list[list[Measured]]:
+    """Runs of the history under the same conditions, without those that are compared now and those that cannot be believed."""
+    known = {run.run_id for run in runs}
+
+    def usable(run: Measured) -> bool:
+        return run.verdict != "invalid" and run.run_id not in known and not differences(run, runs[0], across)
+
+    return [[run for run in group if usable(run)] for group in history]
 
 
 def _crossed(one: Measured, other: Measured, across: Sequence[str]) -> Iterator[str]:

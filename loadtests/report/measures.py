@@ -42,7 +42,7 @@ def measures_of(folder: RunFolder) -> Measured:
         return Measured(
             run_id=folder.run_id,
             scenario=plan.scenario.name,
-            commit=manifest["commit"],
+            commit=manifest.get("stack_commit") or manifest["commit"],
             created=manifest["created"],
             verdict=verdict,
             conditions=conditions_of(manifest),
@@ -112,9 +112,9 @@ def _values(summary: Mapping[str, Any], probed: Probed) -> Iterator[tuple[str, f
         yield "achieved", summary["achieved"]
     yield "rate", summary["rate"]
     yield "duration", summary["duration_s"]
-    if requests > failures:
-        for service, cpu in sorted(_cpu(probed.gauges).items()):
-            yield f"cpu_per_request({service})", cpu * summary["duration_s"] / (requests - failures)
+    cpu = _cpu(probed.gauges) if requests > failures else {}
+    for service, cores in sorted({"": sum(cpu.values()), **cpu}.items() if cpu else ()):
+        yield f"cpu_per_request{f'({service})' if service else ''}", cores * summary["duration_s"] / (requests - failures)
     yield from _maxima(probed)
 
 

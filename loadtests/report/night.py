@@ -7,7 +7,8 @@ from typing import Any
 
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.changepoints import ChangePoint
-from loadtests.report.compare import Comparison, markdown
+from loadtests.report.compare import Comparison
+from loadtests.report.compare_text import markdown
 from loadtests.store.measured import Measured
 
 VERSION = 1

@@ -24,7 +24,7 @@ class Measured:
     run_id: str
     scenario: str
     commit: str | None
-    """The harness's checkout; None outside of one."""
+    """The build: that of the stack where the run started it, else the harness's own; None outside a checkout."""
     created: str
     """When the run began, ISO 8601."""
     verdict: str
