@@ -139,11 +139,9 @@ class Night:
         if not baseline:
             why = "not in the baseline" if self._baseline else "nothing to compare with yet"
             return PartReport(title, candidate, None, why, changes, counted)
-        known = {run.run_id for run in baseline}
-        others = [group for group in alike.groups() if not known & {run.run_id for run in group}]
         pairs, least = bool(runs["baseline"]), self._suite.least_effect
         try:
-            comparison = compare(baseline, candidate, pairs, others, least)
+            comparison = compare(baseline, candidate, pairs, alike.groups(), least)
         except InputError as error:  # nothing that can be believed is left on a side
             return PartReport(title, candidate, None, str(error), changes, counted)
         return PartReport(title, candidate, comparison, "", changes, counted)

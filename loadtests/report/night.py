@@ -140,8 +140,8 @@ def _told(part: PartReport) -> str:
 
 def _of_part(part: PartReport) -> Iterator[str]:
     if part.comparison is not None:
-        yield f"\n### {part.name}\n"
-        yield markdown(part.comparison)
+        yield ""
+        yield markdown(part.comparison).rstrip()
     for figure, found in part.changes.items():
         for one in found:
             where = part.nights[one.index]

@@ -8,8 +8,12 @@ from loadtests.store.measured import Measured
 
 SERIES = ("list_tasks", "create_task")
 TIMES = {
-    **{f"{latency}({name}).{quantile}": 0.01 for name in SERIES for latency in ("service_time", "response_time")
-       for quantile in ("p50", "p95", "p99")},
+    **{
+        f"{latency}({name}).{quantile}": 0.01
+        for name in SERIES
+        for latency in ("service_time", "response_time")
+        for quantile in ("p50", "p95", "p99")
+    },
     "task_run.p95": 1.2,
     "cpu_per_request": 0.004,
     "cpu_per_request(api)": 0.002,
