@@ -17,7 +17,7 @@ GROUPS = (running, judging, comparing, nights, metrics, servers)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code. User errors are one line each on standard error, never a traceback."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return int(command(options))
@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loadtest", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--version", action="version", version=f"loadtest {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Everything that the command line knows."""
+    known = argparse.ArgumentParser(prog="loadtest", description=__doc__.splitlines()[0] if __doc__ else None)
+    known.add_argument("--version", action="version", version=f"loadtest {__version__}")
+    commands = known.add_subparsers(metavar="COMMAND", required=True)
     for group in GROUPS:
         group.add_commands(commands)
-    return parser
+    return known
