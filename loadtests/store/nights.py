@@ -32,7 +32,7 @@ class NightFolder:
         return self.path / "runs"
 
     def file(self, name: str) -> Path:
-        """`night.json`, `night.md`, `night.html`."""
+        """`night.json`, `night.md`."""
         return self.path / name
 
 
