@@ -1,0 +1,27 @@
+"""Measurements that others have published, with the figures that they computed from them."""
+
+SPECSDM91 = [(1, 64.9), (18, 995.9), (36, 1652.4), (72, 1853.2), (108, 1828.9), (144, 1775.0), (216, 1702.2)]
+"""SPEC SDM91 on a SPARCcenter 2000: load, scripts per hour. N. J. Gunther, Guerrilla Capacity Planning; R package usl."""
+
+RAYTRACER = [
+    *((1, 20), (4, 78), (8, 130), (12, 170), (16, 190), (20, 200)),
+    *((24, 210), (28, 230), (32, 260), (48, 280), (64, 310)),
+]
+"""BRL-CAD's ray tracer on an SGI Origin 2000: processors, ray-geometry intersections per second. The same sources."""
+
+COEF = [(1, 1), (2, 1.8868), (4, 3.0769), (6, 3.5294), (8, 3.5398), (10, 3.3557)]
+"""The R package usl, tests/coef.R."""
+
+CISCO = list(
+    enumerate(
+        (
+            *(955.16, 1878.91, 2688.01, 3548.68, 4315.54, 5130.43, 5931.37, 6531.08),
+            *(7219.8, 7867.61, 8278.71, 8646.7, 9047.84, 9426.55, 9645.37, 9897.24),
+            *(10097.6, 10240.5, 10532.39, 10798.52, 11151.43, 11518.63, 11806.0, 12089.37),
+            *(12075.41, 12177.29, 12211.41, 12158.93, 12155.27, 12118.04, 12140.4, 12074.39),
+        ),
+        start=1,
+    )
+)
+"""MySQL on a Cisco UCS server: threads, queries per second. B. Schwartz, Practical Scalability Analysis with the Universal
+Scalability Law."""
