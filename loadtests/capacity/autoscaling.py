@@ -1,7 +1,8 @@
 """A load on a deployment that Kubernetes' autoscaler watches over: pods, and load above their capacity, second by second.
 
-What is simple here and not in a cluster: load is shared evenly by the pods that are ready, at once; what is above their capacity
-is counted and gone (no queue, no retry); a pod takes the same time to start each time, and there is always a node for it.
+What is simple here and not in a cluster: load is shared evenly by the pods that are ready, at once; what is above their
+capacity is counted and gone (no queue, no retry); a pod takes the same time to start each time, and there is always a node for
+it.
 """
 
 import math
