@@ -94,6 +94,11 @@ class Course:
         return math.ceil(self.peak / (self.deployment.capacity * self.deployment.target) * (1 - 1e-12))
 
     @property
+    def loaded_s(self) -> int:
+        """Seconds in which anything was offered."""
+        return sum(second.offered > 0 for second in self.seconds)
+
+    @property
     def short_s(self) -> int:
         """Seconds in which more was offered than the ready pods can answer."""
         return sum(second.above > 1e-9 * second.offered for second in self.seconds)

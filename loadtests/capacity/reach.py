@@ -43,13 +43,15 @@ class Reach:
 def reach(fit: Fit, target: float, furthest: float = FURTHEST) -> Reach:
     """The least number of units with X(N) >= `target`, up to `furthest` times the largest number measured."""
     law, most = fit.law, furthest * fit.most_units
-    at = law.units_for(target)
-    kind: Kind = "answer" if at <= most else "never" if law.peak <= most else "too far"
+    units = _whole(law.units_for(target))
+    # Near the peak the next whole number may lie beyond it and below the target again.
+    reached = units <= most and law.throughput(units) >= target * (1 - 1e-9)
+    kind: Kind = "answer" if reached else "never" if law.peak <= most else "too far"
     highest_at = max(1.0, min(law.peak, most))
     return Reach(
         target=target,
         kind=kind,
-        units=int(_whole(at)) if kind == "answer" else None,
+        units=int(units) if reached else None,
         interval=_interval(fit, target, most),
         furthest=most,
         highest=law.throughput(highest_at),

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from loadtests.capacity.autoscaling import Deployment
     from loadtests.capacity.hpa import Behavior
 
-RATE = {"": 1.0, **RATE_PER_S}
 WATCHED = "10m"
 
 
@@ -156,8 +155,8 @@ def _number(where: str, text: str) -> float:
 
 
 def _positive(flag: str, text: str) -> float:
-    """A rate above 0."""
-    value: float = _parsed(flag, lambda given: parse_quantity(given, RATE, "2100/s"), text)
+    """A rate above 0, a second's where no unit says otherwise."""
+    value = _parsed(flag, lambda given: parse_quantity(given, RATE_PER_S, "2100/s"), text if "/" in text else f"{text}/s")
     if value <= 0:
         raise InputError(f"{flag}: must be above 0 (got {text})")
     return value

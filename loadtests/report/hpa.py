@@ -26,7 +26,7 @@ def rows(course: Course) -> list[tuple[str, str]]:
         ("highest load", f"{figure(course.peak)}/s"),
         ("pods for it at the target", f"{course.needed}{lacking}"),
         ("pods", f"{deployment.least} to {deployment.most} allowed, {course.most_pods} at the most"),
-        ("under capacity", f"{course.short_s} s of {len(course.seconds)} s"),
+        ("under capacity", f"{course.short_s:,} s of {course.loaded_s:,} s with load"),
         (
             "load above capacity",
             f"{figure(course.above)} requests, {percent(course.above / course.offered)}" if course.above else "none",

@@ -86,7 +86,7 @@ def usl_page(fit: Fit, answers: Sequence[Reach], unit: str = "units") -> str:
             figure(units),
             figure(rate),
             figure(law.throughput(units)),
-            f"{rate / law.throughput(units) - 1:+.1%}",
+            _off(rate / law.throughput(units) - 1),
             figure(rate / units),
         )
         for units, rate in sorted(fit.points)
@@ -105,6 +105,11 @@ LIMITS = (
     f"Nothing beyond {FURTHEST:g} times the largest number that was measured: another resource may be short there.",
     "The law knows one kind of unit. Where all of them share one database, its limit shows only once it is near.",
 )
+
+
+def _off(share: float) -> str:
+    """A signed share in per cent, of which none is `+0.0 %`."""
+    return f"{round(share * 100, 1) + 0.0:+.1f} %"
 
 
 def _chart(fit: Fit, answers: Sequence[Reach], unit: str) -> str:
