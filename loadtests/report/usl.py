@@ -57,6 +57,10 @@ def notes(fit: Fit) -> list[str]:
         )
     else:
         lines.append("no intervals: as many measurements as coefficients; repeat some, or measure another number of units")
+    if fit.bound == ("sigma", "kappa"):
+        lines.append(
+            "nothing is lost by sharing as far as can be seen, or less than nothing, which no law says: measure more units"
+        )
     if fit.way is not None:
         lines.append(f"measurements deviate by {figure(fit.deviation)} from the law (residual standard deviation)")
     return lines

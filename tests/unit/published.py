@@ -1,6 +1,6 @@
 """Measurements that others have published, with the figures that they computed from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from loadtests.capacity.usl import Fit
 
@@ -63,4 +63,4 @@ FIGURES: list[tuple[str, str, str, Callable[[Fit], float]]] = [
     ("Cisco", "X(35)", "12341", _rate(35)),
 ]
 """SPEC SDM91 and ray tracer: tests/*.Rout.save of the R package usl, and its README. Cisco: the book, and usl4j's ModelTest."""
-DATA = {"SPEC SDM91": SPECSDM91, "ray tracer": RAYTRACER, "Cisco": CISCO}
+DATA: dict[str, Sequence[tuple[float, float]]] = {"SPEC SDM91": SPECSDM91, "ray tracer": RAYTRACER, "Cisco": CISCO}
