@@ -25,15 +25,15 @@ def rows(fit: Fit) -> list[tuple[str, str, str, str]]:
     law = fit.law
     values = zip(PARAMETERS, (law.lambda_, law.sigma, law.kappa), strict=True)
     found = [(name, figure(value), between(fit.interval(name)), MEANINGS[name]) for name, value in values]
+    peak = fit.peak_interval()
+    within = between(None if peak is None else (max(1.0, peak[0]), max(1.0, peak[1])))
     if math.isinf(law.peak):
-        return [
-            *found,
-            ("peak", "none", between(fit.peak_interval()), "throughput never falls; its limit is " + figure(law.highest)),
-        ]
+        limit = f"does not exceed {figure(law.highest)}" if math.isfinite(law.highest) else "has no limit"
+        return [*found, ("peak", "none", within, f"throughput never falls, and {limit}")]
     far = "" if law.peak <= fit.most_units * FURTHEST else ", far beyond what was measured"
     return [
         *found,
-        ("peak", figure(law.peak), between(fit.peak_interval()), f"units of the greatest throughput{far}"),
+        ("peak", figure(max(1.0, law.peak)), within, f"units of the greatest throughput{far}"),
         (
             "throughput there",
             figure(law.highest),
@@ -50,10 +50,10 @@ def notes(fit: Fit) -> list[str]:
         f"{len(fit.points)} measurements of {different} numbers of units, up to {figure(fit.most_units)}; R2 = {fit.r2:.6g}"
     ]
     if fit.way == "student":
-        lines.append(f"intervals: covariance of the fit and Student's t with {fit.freedom} degrees of freedom")
+        lines.append(f"intervals: covariance of the fit and Student's t, degrees of freedom: {fit.freedom}")
     elif fit.way == "bootstrap":
         lines.append(
-            f"intervals: bootstrap, as {' and '.join(fit.bound)} lies at its bound (nothing is lost there that can be seen)"
+            f"intervals: bootstrap, because of what lies at the end of its range ({', '.join(fit.bound)})"
         )
     else:
         lines.append("no intervals: as many measurements as coefficients; repeat some, or measure another number of units")
@@ -70,7 +70,7 @@ def answer(found: Reach, unit: str = "units") -> str:
     """One line for a target: an answer with its interval, or why there is none and what bounds there are."""
     target = f"{figure(found.target)}/s"
     bounds = f"bounds, not answers: {figure(found.linear)} {unit} if nothing were lost"
-    bounds += f", {figure(found.amdahl)} if only contention were" if math.isfinite(found.amdahl) else ""
+    bounds += f", {figure(found.amdahl) if math.isfinite(found.amdahl) else 'never'} if only contention were"
     furthest = f"{figure(found.furthest)}, as far as this law is asked"
     if found.kind == "answer":
         within = "not known" if found.interval is None else between(found.interval)

@@ -19,7 +19,7 @@ def test_usl_says_how_many(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     said = capsys.readouterr().out
     assert "9,000/s: 14 workers (95 %: 13 to 14)" in said
     assert "20,000/s: not reached; at most" in said
-    assert "Student's t with 2 degrees of freedom" in said
+    assert "Student's t, degrees of freedom: 2" in said
     html = page.read_text()
     assert html.count("<svg") == 1
     assert "9,000/s" in html
@@ -99,3 +99,21 @@ def test_other_commands_do_not_pay_for_it() -> None:
     """The command line starts without numpy and scipy."""
     code = "import sys, loadtests.cli; print(sorted({'numpy', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (("1=100", "2=200", "4=400", "8=800"), ["throughput never falls, and has no limit", "nothing is lost by sharing"]),
+        (
+            ("1=100", "2=100", "4=100", "8=100"),
+            ["does not exceed 100", "11 instances if nothing were lost, never if only contention were"],
+        ),
+        (("1=100", "2=180", "4=300"), ["no intervals: as many measurements as coefficients", "not known"]),
+    ],
+)
+def test_usl_says_what_it_cannot_say(capsys: pytest.CaptureFixture[str], points: tuple[str, ...], says: list[str]) -> None:
+    """A law without contention, one with nothing but contention, and one without a measurement to spare."""
+    assert main(["usl", *points, "--target", "1010"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert [text for text in says if text not in said] == []
