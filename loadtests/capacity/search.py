@@ -11,7 +11,7 @@ is no stroke of luck is for the plateau to say.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -79,9 +79,7 @@ def next_step(bounds: Bounds, tried: Sequence[Tried]) -> Step | Answer:
     """What to do after these steps, in the order in which they were tried; the answer when nothing is left to do."""
     if tried and (again := _again(tried)) is not None and len(tried) < bounds.most_steps:
         return again
-    failing = _failing(tried)
-    passing = {one.step.rate for one in tried if one.passed} - failing
-    low, high = max(passing, default=None), min(failing, default=None)
+    low, high = interval(tried)
     if tried and tried[-1].step.plateau and tried[-1].passed:
         return Answer("confirmed", low, high, bounded=high is None and low == bounds.highest)
     left = bounds.most_steps - len(tried)
@@ -96,6 +94,15 @@ def next_step(bounds: Bounds, tried: Sequence[Tried]) -> Step | Answer:
     return Step(rate)
 
 
+def interval(tried: Sequence[Tried]) -> tuple[float | None, float | None]:
+    """The highest rate that passed and the lowest that failed, as far as these steps tell; None where none did."""
+    failures = [one for one in tried if not one.passed]
+    # One that failed so often at its plateau is no better than one that did at its step.
+    failing = {one.step.rate for one in failures if failures.count(one) >= TRIES}
+    passing = {one.step.rate for one in tried if one.passed} - failing
+    return max(passing, default=None), min(failing, default=None)
+
+
 def halvings(ratio: float, precision: float) -> int:
     """How many middles it takes until an interval from 1 to `ratio` is one from 1 to 1 + `precision` at the most."""
     return max(0, math.ceil(math.log2(math.log(ratio) / math.log1p(precision)) - 1e-9))
@@ -105,12 +112,6 @@ def _again(tried: Sequence[Tried]) -> Step | None:
     """The last step, when it failed for the first time."""
     last = tried[-1]
     return last.step if not last.passed and tried.count(last) < TRIES else None
-
-
-def _failing(tried: Iterable[Tried]) -> set[float]:
-    """Rates that failed as often as it takes; one that did so at its plateau is no better than one that did at its step."""
-    failures = [one for one in tried if not one.passed]
-    return {one.step.rate for one in failures if failures.count(one) >= TRIES}
 
 
 def _next_rate(bounds: Bounds, low: float | None, high: float | None) -> float | None:

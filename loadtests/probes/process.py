@@ -37,8 +37,8 @@ class ProcessProbe:
     """`cpu` of the busiest process of each service, `memory` of the largest, `file_descriptors` of the one with the most.
 
     Each process of a service is an instance of it, and the promises are made per instance. A service that was started more than
-    once has the same for each: `cpu(api)` and `cpu(api-1)`. One look at the process table serves all services. `machine` adds what
-    the whole machine does, its other processes and this harness included.
+    once has the same for each: `cpu(api)` and `cpu(api-1)`. One look at the process table serves all services. `machine` adds
+    what the whole machine does, its other processes and this harness included.
     """
 
     def __init__(self, services: Services, machine: MachineProbe | None = None) -> None:
