@@ -6,7 +6,7 @@ from itertools import groupby
 from loadtests.report.chart import Axis, Line, Mark, chart
 from loadtests.report.found import Found, StepResult, rate_text
 from loadtests.report.page import Section, note, page, paragraph, table
-from loadtests.report.shortage import short_words
+from loadtests.report.shortage import share_text, short_words
 from loadtests.units import format_duration, percent
 
 Points = list[tuple[float, ...]]
@@ -24,7 +24,7 @@ def capacity_page(found: Found) -> str:
         Section("What was measured at the limit", [_shortages(found)]),
         Section("How", [_how(found)]),
     ]
-    return page(f"Capacity of {found.scenario}", sentences[0].removeprefix("CAPACITY: "), sections)
+    return page(f"Capacity: {found.scenario}", sentences[0].removeprefix("CAPACITY: "), sections)
 
 
 def _latency(found: Found) -> str:
@@ -55,12 +55,12 @@ def _by_rate(one: tuple[float, float, StepResult]) -> tuple[float, int]:
 def _achieved(found: Found) -> str:
     rates = sorted({one.rate for one in found.steps})
     offered: Points = [(rate, rate) for rate in rates]
-    lines = [Line("offered", offered, dashed=True, colour="k0")]
+    lines = [Line("as much as was offered", offered, dashed=True, colour="soft")]
     for word, passed, colour in (("passed", True, "pass"), ("did not pass", False, "fail")):
         points: Points = [(one.rate, one.achieved) for one in found.steps if bool(one.passed) is passed]
         if points:
             lines.append(Line(word, points, kind="dots", colour=colour))
-    axis = Axis("answered without failure", text=rate_text, low=0)
+    axis = Axis("answered without failure", log=True, text=rate_text)
     return chart("Answered by offered rate", lines, _rate_axis(), axis, list(_answer_mark(found)))
 
 
@@ -95,7 +95,7 @@ def _short(one: StepResult) -> str:
 
 def _shortages(found: Found) -> str:
     step = found.breaking or found.steps[-1]
-    rows = [(one.name, percent(min(one.use, 10.0)), "yes" if one.short else "no", one.words) for one in step.shortages]
+    rows = [(one.name, share_text(one.use), "yes" if one.short else "no", one.words) for one in step.shortages]
     if not rows:
         return paragraph("Nothing was measured beside the requests.")
     return table(("resource", "use", "short", f"at {rate_text(step.rate)}"), rows)

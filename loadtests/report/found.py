@@ -7,7 +7,7 @@ from typing import Any, Literal
 from loadtests.capacity.search import Answer, Bounds, Step, Tried, interval
 from loadtests.exitcodes import ExitCode
 from loadtests.report.breaking import Broken
-from loadtests.report.shortage import Shortage, short_words
+from loadtests.report.shortage import MACHINE, Shortage, short_words
 from loadtests.units import format_duration, significant
 
 VERSION = 1
@@ -132,7 +132,7 @@ class Found:
         if breaking is not None:
             told.append(f"At {rate_text(breaking.rate)} broke first: {breaking.why}")
             told.append(f"Short at {rate_text(breaking.rate)}: {short_words(breaking.shortages)}")
-            told += _parties(breaking)
+            told += _parties(breaking, shared=self.provenance.get("stack") == "embedded")
         if self.confirmation is not None:
             growing = [one.words for one in self.confirmation.shortages if one.name.startswith(QUEUE) and one.short]
             told += [f"This rate does not last: {words} within {self.confirmation.duration_s:g} s" for words in growing]
@@ -185,11 +185,12 @@ def _answer(found: Found) -> str:
     return f"CAPACITY: {rate_text(low)}, confirmed over {length} with {confirmation.users:,} users; {between}"
 
 
-def _parties(step: StepResult) -> list[str]:
-    """Who was short, where it was not the target alone."""
+def _parties(step: StepResult, shared: bool) -> list[str]:
+    """Who was short, where it was not the target alone; `shared` when stack and generator have one machine."""
+    used_up = any(one.name == MACHINE and one.short for one in step.shortages)
     if step.party == "generator":
         doubts = "; ".join(step.doubts)
         return [f"The generator was short before the target: {doubts}. Give it more workers, or a machine of its own"]
-    if step.party == "machine":
-        return ["Generator and stack share this machine, and it was used up: on machines of their own the target may take more"]
+    if step.party == "machine" or (shared and used_up):
+        return ["Generator and stack share this machine, and it was used up: on machines of their own the stack may take more"]
     return []

@@ -10,7 +10,7 @@ from loadtests.report.evidence import Evidence
 from loadtests.report.series import Sample, timed_samples
 from loadtests.store.folder import RunFolder
 from loadtests.store.windows import read_windows
-from loadtests.units import percent, significant
+from loadtests.units import significant
 
 SHORT = 0.85
 """Use of a resource from which on it is called short: means over seconds hide that it was used up within them."""
@@ -73,6 +73,11 @@ def short_words(found: Sequence[Shortage]) -> str:
     return "; ".join(one.words for one in found if one.short) or NOTHING
 
 
+def share_text(share: float) -> str:
+    """A use for people (`98.7 %`): it is not known so well that what is missing from 100 % would say more."""
+    return f"{share * 100:.3g} %"
+
+
 def _mean(samples: Sequence[Sample]) -> float:
     return fmean(value for _, value in samples)
 
@@ -81,8 +86,8 @@ def _machine(samples: Samples) -> Iterator[Shortage]:
     """What was taken away is used up as well."""
     if busy := samples.get(("machine_cpu", None)):
         stolen = _mean(samples.get(("machine_steal", None)) or [(0.0, 0.0)])
-        taken = f", {percent(stolen)} were taken away by other machines" if stolen >= 0.01 else ""
-        yield Shortage(MACHINE, _mean(busy) + stolen, f"the machine: its cores were {percent(_mean(busy))} busy{taken}")
+        taken = f", {share_text(stolen)} were taken away by other machines" if stolen >= 0.01 else ""
+        yield Shortage(MACHINE, _mean(busy) + stolen, f"the machine: its cores were {share_text(_mean(busy))} busy{taken}")
 
 
 def _services(evidence: Evidence, samples: Samples) -> Iterator[Shortage]:
@@ -91,7 +96,7 @@ def _services(evidence: Evidence, samples: Samples) -> Iterator[Shortage]:
     for service in (*probes.processes, *probes.containers):
         found = samples.get(("cpu", service))
         if found and (use := _mean(found)) <= ONE_CORE:
-            yield Shortage(f"cpu({service})", use, f"{service}: its busiest process used {percent(use)} of a core")
+            yield Shortage(f"cpu({service})", use, f"{service}: its busiest process used {share_text(use)} of a core")
 
 
 def _generator(evidence: Evidence) -> Iterator[Shortage]:
@@ -104,7 +109,7 @@ def _generator(evidence: Evidence) -> Iterator[Shortage]:
                 cores.setdefault(worker, []).append(gauges.cpu)
     if cores:
         use = max(map(fmean, cores.values()))
-        yield Shortage(GENERATOR, use, f"the generator: its busiest worker used {percent(use)} of a core")
+        yield Shortage(GENERATOR, use, f"the generator: its busiest worker used {share_text(use)} of a core")
 
 
 def _limited(evidence: Evidence, samples: Samples) -> Iterator[Shortage]:
