@@ -76,5 +76,5 @@ def test_halvings(precision: float, count: int) -> None:
 @pytest.mark.parametrize("changes", [{"start": 10}, {"start": 2000}, {"lowest": 0}, {"precision": 0}, {"most_steps": 2}])
 def test_bounds_that_leave_nothing_to_search(changes: dict[str, float]) -> None:
     """Are no bounds."""
-    with pytest.raises(ValueError, match="must be|needed"):
+    with pytest.raises(ValueError, match=r"must be|needed"):
         Bounds(**{"start": 100, "lowest": 25, "highest": 1000, **changes})  # type: ignore[arg-type]
