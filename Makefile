@@ -20,6 +20,12 @@ SUITE = nightly
 AGAINST =
 ACCEPT =
 ROUNDS =
+START =
+HIGHEST =
+PRECISION =
+STEP =
+PLATEAU =
+ENV =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -27,7 +33,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-compare bench-db lock clean
+.PHONY: help setup setup-dev loadtest capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-compare bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -35,6 +41,14 @@ help: ## this list
 
 loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict
 	@$(RUN) run "$(SCENARIO)" $(flags) --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+# SCENARIO is that of loadtest unless the command line says another; ENV is a list such as ENV="API_INSTANCES=2 CACHE=off".
+searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
+capacity: setup ## search for the highest rate that meets all objectives (docs/capacity-search.md)
+	@$(RUN) capacity "$(searched)" $(foreach one,$(ENV),--env "$(one)") $(if $(START),--start "$(START)") \
+		$(if $(HIGHEST),--highest "$(HIGHEST)") $(if $(PRECISION),--precision "$(PRECISION)") $(if $(STEP),--step "$(STEP)") \
+		$(if $(PLATEAU),--plateau "$(PLATEAU)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
+		$(if $(SEED),--seed "$(SEED)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
 
 nightly: setup ## run a suite several times and compare it with its baseline [SUITE=nightly AGAINST=../other ACCEPT=1 ROUNDS= WORKERS= OUT=]
 	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(ACCEPT),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \

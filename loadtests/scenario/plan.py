@@ -134,6 +134,7 @@ def metrics(probes: Probes, tasks: Tasks | None) -> dict[str, Metric]:
         (catalog.REDIS, probes.redis),
         (catalog.CELERY, probes.celery),
         (catalog.PROCESSES, probes.processes or probes.containers),
+        (catalog.MACHINE, probes.processes),
         (catalog.SAMPLED_TASKS, tasks is not None and tasks.sampled),
     )
     known.update({metric.name: metric for delivered, asked in wanted if asked for metric in delivered})

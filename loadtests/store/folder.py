@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from loadtests.store.records import LineWriter, read_lines
 
 LATEST = "latest"
 LEAST_FREE_BYTES = 50_000_000
+PARTS = ("logs", "hdr", "accepted")
+"""Folders in that of a run."""
 ABORTED = "aborted by an objective"
 """Reason of a `halt` for which an event `abort` says more: an end that is a result, not an accident."""
 
@@ -62,8 +65,11 @@ def start_of(folder: RunFolder) -> float | None:
     return next(starts, None)
 
 
-def create_folder(results: Path, scenario: str, now: datetime | None = None) -> RunFolder:
-    """A new, empty folder `<time>-<scenario>-<random>`. Raises InputError when it cannot be written or the disk is full."""
+def create_folder(results: Path, scenario: str, now: datetime | None = None, parts: Sequence[str] = PARTS) -> RunFolder:
+    """A new folder `<time>-<scenario>-<random>` with empty `parts`.
+
+    Raises InputError when it cannot be written or the disk is full.
+    """
     now = now or datetime.now(UTC)
     path = results / f"{now:%Y%m%dT%H%M%S}-{scenario}-{secrets.token_hex(2)}"
     try:
@@ -75,9 +81,8 @@ def create_folder(results: Path, scenario: str, now: datetime | None = None) -> 
         if latest.exists() and not latest.is_symlink():
             raise InputError(f"results folder {results}: {latest} is in the way of the link to the newest run; move it")
         path.mkdir()
-        (path / "logs").mkdir()
-        (path / "hdr").mkdir()
-        (path / "accepted").mkdir()
+        for part in parts:
+            (path / part).mkdir()
     except OSError as error:
         raise InputError(f"results folder {results}: cannot be written: {error.strerror}") from error
     return RunFolder(path)
