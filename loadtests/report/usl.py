@@ -30,10 +30,15 @@ def rows(fit: Fit) -> list[tuple[str, str, str, str]]:
     if math.isinf(law.peak):
         limit = f"does not exceed {figure(law.highest)}" if math.isfinite(law.highest) else "has no limit"
         return [*found, ("peak", "none", within, f"throughput never falls, and {limit}")]
-    far = "" if law.peak <= fit.most_units * FURTHEST else ", far beyond what was measured"
+    furthest = fit.most_units * FURTHEST
+    if law.peak > furthest:
+        return [
+            *found,
+            ("peak", f"> {figure(furthest)}", within, "units of the greatest throughput; the law is not asked further"),
+        ]
     return [
         *found,
-        ("peak", figure(max(1.0, law.peak)), within, f"units of the greatest throughput{far}"),
+        ("peak", figure(max(1.0, law.peak)), within, "units of the greatest throughput"),
         (
             "throughput there",
             figure(law.highest),
@@ -52,9 +57,7 @@ def notes(fit: Fit) -> list[str]:
     if fit.way == "student":
         lines.append(f"intervals: covariance of the fit and Student's t, degrees of freedom: {fit.freedom}")
     elif fit.way == "bootstrap":
-        lines.append(
-            f"intervals: bootstrap, because of what lies at the end of its range ({', '.join(fit.bound)})"
-        )
+        lines.append(f"intervals: bootstrap, because of what lies at the end of its range ({', '.join(fit.bound)})")
     else:
         lines.append("no intervals: as many measurements as coefficients; repeat some, or measure another number of units")
     if fit.bound == ("sigma", "kappa"):
