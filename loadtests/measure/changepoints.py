@@ -3,11 +3,12 @@
 D. Matteson and N. James, A nonparametric approach for multiple change point analysis of multivariate data, JASA 109 (2014): a
 series is cut where the energy distance between what lies before and after is largest, as long as hardly any shuffling of it has
 one that large; then each part likewise. It knows no distribution, so it does not ask how the noise of nights looks. Nights
-that depend on their neighbours (a machine that grows slower week by week) are cut somewhere, too, though nothing happened there.
+that depend on their neighbours (a machine that slows down week by week) are cut somewhere, too, though nothing happened then.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -65,16 +66,29 @@ def _cuts(series: Floats, offset: int, rng: np.random.Generator, significance: f
 
 
 def _largest(distances: Floats) -> tuple[float, int]:
-    """The largest energy distance of all ways to cut, scaled by the sizes of both parts, and where that cut is."""
+    """The largest energy distance between neighbouring parts, scaled by their sizes, and where these are cut.
+
+    The first begins at the beginning and the second ends anywhere, as in the paper: else what comes after a second change
+    would hide the first.
+    """
     count = len(distances)
-    cuts = np.arange(LEAST_NIGHTS, count - LEAST_NIGHTS + 1)
-    sums = distances.cumsum(axis=0).cumsum(axis=1)
-    left = sums[cuts - 1, cuts - 1]
-    between = sums[cuts - 1, -1] - left
-    right = sums[-1, -1] - left - 2 * between
-    before, after = cuts.astype(float), (count - cuts).astype(float)
-    # Both directions of each distance are among the sums within a part, as the means over all pairs of the paper need it.
+    sums = np.zeros((count + 1, count + 1))
+    sums[1:, 1:] = distances.cumsum(axis=0).cumsum(axis=1)
+    cuts, ends = _places(count)
+    left = sums[cuts, cuts]
+    between = sums[cuts, ends] - left
+    right = sums[ends, ends] - left - 2 * between
+    before, after = cuts.astype(float), (ends - cuts).astype(float)
+    # Each distance is in the sums within a part twice, in both directions, as are the pairs that it is divided by.
     energy = 2 * between / (before * after) - left / (before * (before - 1)) - right / (after * (after - 1))
     scaled = energy * before * after / (before + after)
     best = int(np.argmax(scaled))
     return float(scaled[best]), int(cuts[best])
+
+
+@lru_cache(maxsize=64)
+def _places(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All ways to cut a first part and an end of the second one."""
+    cuts, ends = np.triu_indices(count + 1, LEAST_NIGHTS)
+    fits = cuts >= LEAST_NIGHTS
+    return cuts[fits], ends[fits]

@@ -103,9 +103,9 @@ def _within(history: Sequence[Sequence[float]]) -> _Pool:
 
 
 def _along_lines(history: Sequence[Sequence[float]]) -> _Pool:
-    """Of groups of runs of the same build, each about a straight line over its rounds, so that a slow drift of the machine is none.
+    """Of groups of runs of the same build, each about a straight line over its rounds: pairs have no slow drift in them either.
 
-    Pairs have none either. A difference of two runs is off by more than one is, hence the square root of 2.
+    The difference of two runs is off by more than one run is, hence the square root of 2.
     """
     return _joined([_off_line(np.asarray(group, float)) for group in history if len(group) > 2])
 
