@@ -74,7 +74,7 @@ def change(
         raise ValueError(f"nothing to compare, or no pairs: {len(baseline)} and {len(candidate)} runs")
     one, other = np.asarray(baseline, float), np.asarray(candidate, float)
     if pairs:
-        effect, own, rest = float((other - one).mean()), _deviations(other - one), _neighbours(history)
+        effect, own, rest = float((other - one).mean()), _deviations(other - one), _along_lines(history)
         sizes = (len(one), 0)
     else:
         effect, own, rest = float(other.mean() - one.mean()), _joined([_deviations(one), _deviations(other)]), _within(history)
@@ -102,13 +102,18 @@ def _within(history: Sequence[Sequence[float]]) -> _Pool:
     return _joined([_deviations(np.asarray(group, float)) for group in history if len(group) > 1])
 
 
-def _neighbours(history: Sequence[Sequence[float]]) -> _Pool:
-    """Differences of neighbours of one build, each run in one of them: a pair between which nothing was changed.
+def _along_lines(history: Sequence[Sequence[float]]) -> _Pool:
+    """Of groups of runs of the same build, each about a straight line over its rounds: pairs have no slow drift in them either.
 
-    Their mean is known, 0, so none is fitted.
+    The difference of two runs is off by more than one run is, hence the square root of 2.
     """
-    found = [later - earlier for group in history for earlier, later in zip(group[::2], group[1::2], strict=False)]
-    return _Pool(np.asarray(found, float), len(found))
+    return _joined([_off_line(np.asarray(group, float)) for group in history if len(group) > 2])
+
+
+def _off_line(values: Floats) -> _Pool:
+    rounds = np.arange(len(values)) - (len(values) - 1) / 2
+    off = values - values.mean() - rounds * float(rounds @ values) / float(rounds @ rounds)
+    return _Pool(off * float(np.sqrt(2)), len(values) - 2)
 
 
 def _pooled(own: _Pool, rest: _Pool) -> _Pool | None:

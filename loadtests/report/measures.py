@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loadtests.errors import RunError
+from loadtests.errors import InputError
 from loadtests.report.evidence import readable
 from loadtests.report.probed import Key, Probed
 from loadtests.scenario.plan import Plan
@@ -51,12 +51,12 @@ def measures_of(folder: RunFolder) -> Measured:
 
 
 def runs_under(path: Path) -> list[RunFolder]:
-    """A run's own folder, or those of all runs in a folder, in the order in which they began. Raises RunError for neither."""
+    """A run's own folder, or those of all runs in a folder, in the order in which they began. Raises InputError for neither."""
     if (path / "manifest.json").is_file():
         return [RunFolder(path.resolve())]
     found = [one for one in sorted(path.glob("*/")) if not one.is_symlink() and (one / "manifest.json").is_file()]
     if not found:
-        raise RunError(f"{path}: neither a run's folder nor one that holds some (there is no manifest.json)")
+        raise InputError(f"{path}: neither a run's folder nor one that holds some (there is no manifest.json)")
     return [RunFolder(one.resolve()) for one in found]
 
 

@@ -39,9 +39,9 @@ def night(
 ) -> tuple[list[Measured], list[Measured]]:
     """Baseline and candidate, one after the other in each round.
 
-    Figures vary log-normally from run to run by `noise` (None: 3 to 8 %, each figure by its own), half of it in common; over the
-    rounds the machine drifts by `drift` and back, and figures of the candidate are `slower` by these factors. Requests fail
-    as chance has it, one in a thousand.
+    Figures vary log-normally from run to run by `noise` (None: 3 to 8 %, each figure by its own), half of it in common. Over
+    the rounds the machine drifts by `drift`, and figures of the candidate are `slower` by these factors. Requests fail as
+    chance has it, one in a thousand.
     """
     spread = {figure: rng.uniform(0.03, 0.08) if noise is None else noise for figure in TIMES}
     phase = rng.uniform(0, 2 * np.pi)
