@@ -12,13 +12,16 @@ from rich.console import Console
 
 from loadtests.errors import InputError, InterruptedRun
 from loadtests.exitcodes import ExitCode
+from loadtests.orchestrate.ramp import Ramp, bounds_of
 from loadtests.orchestrate.run import Options, Run
+from loadtests.orchestrate.step import Stepper
 from loadtests.report.compare import compare
-from loadtests.report.measures import measures_of
+from loadtests.report.measures import measures_of, measures_of_search
 from loadtests.report.night import NightReport, PartReport
 from loadtests.report.trend import changes_of
+from loadtests.scenario.load import find_scenario
 from loadtests.scenario.plan import Plan
-from loadtests.scenario.suite import Suite
+from loadtests.scenario.suite import Part, Suite
 from loadtests.store.history import Entry, History, Side, append_history, history_file, read_history
 from loadtests.store.manifest import commit_of
 from loadtests.store.measured import Measured, differences, differences_text
@@ -26,6 +29,8 @@ from loadtests.store.nights import NightFolder, baseline_file, create_night, rea
 from loadtests.store.records import write_json, write_text
 
 DEFINITION = Path("backend/stack.toml")
+STEP_S, PLATEAU_S, PRECISION = 10.0, 20.0, 0.05
+"""Of a part that searches for the capacity: shorter than those of `loadtest capacity`, since each round searches anew."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Night:
     def __init__(self, suite: Suite, plans: Mapping[str, Plan], options: NightOptions, console: Console) -> None:
         """`plans` are those of the suite's parts by their titles. Raises InputError for a baseline that cannot be used."""
         self._suite, self._plans, self._options, self._console = suite, plans, options, console
-        self._kinds = {part.title: part.kind for part in suite.parts}
+        self._parts = {part.title: part for part in suite.parts}
         self._runs: dict[str, dict[Side, list[Measured]]] = {title: {"baseline": [], "candidate": []} for title in plans}
         self._entries: list[Entry] = []
         results = options.how.out
@@ -77,18 +82,29 @@ class Night:
         return ("baseline", "candidate") if round_ % 2 else ("candidate", "baseline")
 
     def _measured(self, folder: NightFolder, title: str, side: Side) -> Measured:
+        """Run one part on one of the builds."""
         plan = self._plans[title]
+        definition = None if side == "candidate" or self._other is None else str(self._other)
         stack = "none" if plan.scenario.target.host else "embedded"
         how = replace(self._options.how, out=folder.runs, stack=stack)
-        if side == "baseline" and self._other is not None:
-            plan = plan.with_stack(str(self._other))
-        quiet = Console(quiet=True)
-        if self._kinds[title] == "capacity":
-            raise NotImplementedError
-        outcome = Run(plan, how, quiet).execute()
-        if outcome.exit_code is ExitCode.INTERRUPTED:
-            raise InterruptedRun(f"interrupted; the runs that are over are in {self._history}")
+        if self._parts[title].kind == "capacity":
+            return self._searched(self._parts[title], definition, how)
+        outcome = Run(plan.with_stack(definition) if definition else plan, how, Console(quiet=True)).execute()
+        self._check_interrupted(outcome.exit_code)
         return measures_of(outcome.folder)
+
+    def _searched(self, part: Part, definition: str | None, how: Options) -> Measured:
+        """Search for the highest rate."""
+        stepper = Stepper(find_scenario(part.scenario), None, None, STEP_S, PLATEAU_S, definition)
+        load = stepper.base().scenario.load
+        bounds = bounds_of(load.users * load.rate_per_user, None, None, PRECISION, load.rate_per_user)
+        ramp = Ramp(stepper, bounds, how, {}, lambda _: None)
+        self._check_interrupted(ramp.execute())
+        return measures_of_search(ramp.folder)
+
+    def _check_interrupted(self, code: ExitCode) -> None:
+        if code is ExitCode.INTERRUPTED:
+            raise InterruptedRun(f"interrupted; the runs that are over are in {self._history}")
 
     def _note(self, folder: NightFolder, title: str, side: Side, round_: int, measured: Measured) -> None:
         """A line of the history and one for the user; the end of the night, if there is no use in going on."""

@@ -1,6 +1,6 @@
 """One step of a capacity search: from a rate to a plan, and from its run to what the search must know of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +38,12 @@ class Stepper:
     step_s: float
     """Length of a step, the scenario's ramp, shortened in proportion, included."""
     plateau_s: float
+    definition: str | None = None
+    """File that defines the stack, where it is another one than the scenario's."""
 
     def base(self) -> Plan:
         """The scenario as its file has it. Raises InputError for one whose rate cannot be chosen."""
-        plan = load_plan(self.path, overrides({"seed": self.seed, "host": self.host}))
+        plan = self._loaded({})
         if plan.scenario.load.stages or not isinstance(plan.load, OpenLoad):
             raise InputError(
                 f"scenario {plan.scenario.name}: a capacity search needs a load of one rate, with rate_per_user and duration; "
@@ -56,7 +58,11 @@ class Stepper:
     def plan(self, step: Step, per_user: float) -> Plan:
         """The scenario at this rate and length; what is missed for half of the steady part ends the load."""
         flags = {"users": str(self.users(step.rate, per_user)), "duration": duration_text(self.length_s(step))}
-        return ending_early(load_plan(self.path, overrides({**flags, "seed": self.seed, "host": self.host})))
+        return ending_early(self._loaded(flags))
+
+    def _loaded(self, flags: Mapping[str, str]) -> Plan:
+        plan = load_plan(self.path, overrides({**flags, "seed": self.seed, "host": self.host}))
+        return plan if self.definition is None else plan.with_stack(self.definition)
 
     def length_s(self, step: Step) -> float:
         """How long its load lasts."""

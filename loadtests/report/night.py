@@ -30,7 +30,7 @@ class PartReport:
 
     @property
     def word(self) -> str:
-        """What most of its runs were: `pass`, `fail` or `invalid`; the worst of those that are as many."""
+        """What most of its runs were, `pass`, `fail` or `invalid`; of words that are as many the worst."""
         counted = Counter(run.verdict for run in self.candidate)
         return max(("invalid", "fail", "pass"), key=lambda word: counted[word])
 
@@ -144,5 +144,5 @@ def _of_part(part: PartReport) -> Iterator[str]:
         yield markdown(part.comparison).rstrip()
     for figure, found in part.changes.items():
         for one in found:
-            where = part.nights[one.index]
-            yield f"\n{part.name}: {figure} has been {one.relative:+.1%} since night {where}."
+            change = "another one" if one.relative is None else f"{one.relative:+.1%}"
+            yield f"\n{part.name}: {figure} has been {change} since night {part.nights[one.index]}."

@@ -25,10 +25,14 @@ def changes_of(entries: Iterable[Entry]) -> tuple[Mapping[str, Sequence[ChangePo
     for figure in figures:
         medians = [_median(runs, figure) for _, runs in believed]
         if None not in medians:
-            points = [one for one in change_points([one or 0.0 for one in medians]) if abs(one.relative) >= LEAST_CHANGE]
+            points = [one for one in change_points([one or 0.0 for one in medians]) if _matters(one)]
             if points:
                 found[figure] = points
     return found, [night for night, _ in believed]
+
+
+def _matters(change: ChangePoint) -> bool:
+    return change.relative is None or abs(change.relative) >= LEAST_CHANGE
 
 
 def _median(runs: Sequence[Measured], figure: str) -> float | None:

@@ -1,10 +1,12 @@
 """What a night comes to: its word, its exit code and its summary."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from loadtests.exitcodes import ExitCode
+from loadtests.measure.changepoints import ChangePoint
 from loadtests.report.compare import compare
 from loadtests.report.night import NightReport, PartReport
 from loadtests.store.measured import Measured
@@ -77,3 +79,23 @@ def test_a_regression_beats_an_invalid_part() -> None:
     slower = _part(_runs([5.0, 5.1, 4.9, 5.05, 4.95]), BASELINE)
     silent = _part(_runs([4.0, 4.0], ["invalid", "invalid"]), untold="nothing")
     assert _night(slower, silent).exit_code is ExitCode.FAIL
+
+
+def test_a_change_in_the_history_is_told() -> None:
+    """Since which night, and by how much."""
+    nights = [f"n{number}" for number in range(6)]
+    part = PartReport("phase5", _runs([4.0]), None, "", {P50: [ChangePoint(3, 0.004, 0.005)]}, nights)
+    assert f"phase5: {P50} has been +25.0% since night n3." in _night(part).markdown()
+    (change,) = _night(part).to_json()["parts"]["phase5"]["changes"][P50]
+    assert (change["night"], change["before"], change["after"]) == ("n3", 0.004, 0.005)
+
+
+def test_a_capacity_that_fell_is_a_regression() -> None:
+    """Of the capacity more is better, of everything else less."""
+
+    def searches(rates: Sequence[float], name: str) -> list[Measured]:
+        return [replace(run, values={"capacity": rate}) for run, rate in zip(_runs(rates, name=name), rates, strict=True)]
+
+    known = searches([3500, 3550, 3450], "b")
+    assert _night(_part(searches([2500, 2550, 2450], "a"), known)).regressions == ["phase5: capacity"]
+    assert _night(_part(searches([4500, 4550, 4450], "a"), known)).exit_code is ExitCode.PASS
