@@ -23,6 +23,7 @@ def scenario_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", default=None, help="simulated users; the offered rate scales with them")
     parser.add_argument("--duration", default=None, help="length of the load, e.g. 30s; ramps and stages stretch with it")
     parser.add_argument("--seed", default=None)
+    parser.add_argument("--speed", default=None, help="time runs so many times as fast: shorter, at a higher rate")
     parser.add_argument("--host", default=None, help="target to load instead of the stack, e.g. http://127.0.0.1:8000")
 
 
@@ -48,7 +49,7 @@ def influx_options(parser: argparse.ArgumentParser) -> None:
 
 def plan_of(options: argparse.Namespace) -> Plan:
     """The plan of `scenario_options`. Raises ScenarioError and InputError."""
-    flags = {name: getattr(options, name) or None for name in ("users", "duration", "seed", "host")}
+    flags = {name: getattr(options, name) or None for name in ("users", "duration", "seed", "host", "speed")}
     return load_plan(find_scenario(options.scenario), overrides(flags))
 
 

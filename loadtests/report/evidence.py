@@ -52,7 +52,7 @@ class Evidence:
         """Read a run's folder. Raises RunError when a file is damaged."""
         manifest = read_manifest(folder)
         events = list(read_lines(folder.file("events.jsonl")))
-        plan = Plan.from_json(manifest["plan"])
+        plan = Plan.from_json(manifest["plan"]).with_recording(folder.recording)
         return cls(folder, manifest, plan, total_of(folder.file("windows.jsonl")), events)
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
