@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadtests import __version__
-from loadtests.cli import judging, metrics, running, servers
+from loadtests.cli import judging, metrics, recording, running, servers
 from loadtests.errors import LoadtestError
 from loadtests.exitcodes import ExitCode
 
-GROUPS = (running, judging, metrics, servers)
+GROUPS = (running, judging, recording, metrics, servers)
 """Modules with commands, in the order in which `--help` lists them."""
 
 

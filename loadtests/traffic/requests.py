@@ -13,7 +13,8 @@ def declare(
 
     Raises ValueError for what makes no request (traffic/prepared.py).
     """
-    prepared = [Prepared(method, path, name=name, headers=headers, expect=tuple(expect)) for path in paths]
+    made = {path: Prepared(method, path, name=name, headers=headers, expect=tuple(expect)) for path in paths}
+    prepared = [made[path] for path in paths]
     if any(request.is_template for request in prepared):
         raise ValueError("a path has no placeholders; braces are written %7B and %7D")
     data = None if body is None else body.encode()
