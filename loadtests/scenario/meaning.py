@@ -74,7 +74,8 @@ def _asked(data: dict[str, Any], requests: set[str] | None) -> _Asked | None:
         tasks = Tasks.model_validate(data["tasks"]) if "tasks" in data else None
     except ValidationError:
         return None
-    staged = bool(_table(data.get("load")).get("stages"))
+    load = _table(data.get("load"))
+    staged = bool(load.get("stages") or load.get("recording"))
     return _Asked(probes, tasks is not None, requests, set(_faulty(data)), staged, metrics(probes, tasks))
 
 
@@ -190,7 +191,7 @@ def _abort(objective: Objective, asked: _Asked) -> Iterator[str]:
     elif metric.kind == "count" and objective.comparison in (">", ">="):
         yield f"a lower limit of {metric.name} is missed until it is reached; leave out abort_on_fail"
     elif metric.kind == "rate" and asked.staged:
-        yield f"with load.stages no part of the load has the full {metric.name}; leave out abort_on_fail"
+        yield f"with load.stages or a recording no part of the load has the full {metric.name}; leave out abort_on_fail"
 
 
 def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:

@@ -128,7 +128,8 @@ class Replay:
         out, like = self._wishes.out, self._wishes.like
         data: dict[str, Any] = {"name": _name(out.stem), "description": f"Replay of {Path(self._log).name}"}
         data["load"] = self._load()
-        data["requests"] = dict(self._requests())
+        if requests := dict(self._requests()):
+            data["requests"] = requests
         data["mix"] = [{"journey": name, "weight": weight} for name, weight in self._weights().items()]
         data |= {table: like[table] for table in TAKEN_OVER if table in like}
         data["objectives"] = dict(like.get("objectives") or OBJECTIVES)
