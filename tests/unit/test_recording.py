@@ -45,7 +45,8 @@ def test_turns_are_counted_without_being_made() -> None:
     assert turns_between(LOAD, 1, 2, 0.5, 2.0) == 2
 
 
-def test_a_plan_follows_its_recording(tmp_path: Path, recording: Path) -> None:
+@pytest.mark.usefixtures("recording")
+def test_a_plan_follows_its_recording(tmp_path: Path) -> None:
     """Names are those of the mix; the offered rate is that of the recording, whatever the number of users."""
     plan = plan_of(tmp_path, RECORDED, users="3")
     assert isinstance(plan.load, RecordedLoad)
@@ -114,19 +115,22 @@ def test_a_recording_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
         'duration = "4s"\nmodel = "closed"\nthink_time = ["1s", "2s"]\narrivals = "recorded"\nrecording = "a.moments"',
     ],
 )
-def test_what_does_not_go_with_a_recording_is_refused(tmp_path: Path, recording: Path, load: str) -> None:
+@pytest.mark.usefixtures("recording")
+def test_what_does_not_go_with_a_recording_is_refused(tmp_path: Path, load: str) -> None:
     """It decides the rate alone."""
     (problem,) = problems_of(tmp_path, changed('duration = "10s"', load))
     assert "recording" in problem.message
 
 
-def test_a_recording_cannot_be_stretched(tmp_path: Path, recording: Path) -> None:
+@pytest.mark.usefixtures("recording")
+def test_a_recording_cannot_be_stretched(tmp_path: Path) -> None:
     """Its length is its own; its speed can be changed."""
     with pytest.raises(InputError, match=r"--duration: a recording lasts as long as it does; change its speed"):
         plan_of(tmp_path, RECORDED, duration="8s")
 
 
-def test_speed_moves_recorded_moments_together(tmp_path: Path, recording: Path) -> None:
+@pytest.mark.usefixtures("recording")
+def test_speed_moves_recorded_moments_together(tmp_path: Path) -> None:
     """Twice as fast: half as long, at twice the rate, each turn at half its moment."""
     plan = plan_of(tmp_path, RECORDED, speed="2")
     assert isinstance(plan.load, RecordedLoad)
@@ -159,7 +163,8 @@ def test_speed_shortens_ramps_and_think_times(tmp_path: Path) -> None:
 def test_duration_is_that_of_the_run(tmp_path: Path) -> None:
     """Asked for together with a speed, it is how long the load lasts; the rate is that of the speed."""
     plan = plan_of(tmp_path, BASE, speed="3", duration="60s")
-    assert (plan.scenario.load.total_s, plan.offered_rate) == (60.0, pytest.approx(30.0))
+    assert plan.scenario.load.total_s == 60.0
+    assert plan.offered_rate == pytest.approx(30.0)
 
 
 def test_speed_of_the_file_gives_way(tmp_path: Path) -> None:
