@@ -10,6 +10,7 @@ from loadtests.pacing.stream import OpenLoad
 from loadtests.scenario.load import load_plan
 from loadtests.traffic.access_log import SECOND_US, Hit, Reading, hits, open_log
 from tests.e2e.command import Finished, loadtest, run
+from tests.e2e.conftest import Target
 
 TASKS = "/api/v1/tasks"
 PAGE = "/static/index.html"
@@ -67,25 +68,24 @@ def test_scenario_has_the_shares_and_the_rate_of_the_log(log: Path, tmp_path: Pa
         assert last - first == pytest.approx(counts[second], rel=1e-3, abs=0.01)
 
 
-def test_exact_replay_is_the_same_stream(log: Path, tmp_path: Path, out: Path) -> None:
+def test_exact_replay_is_the_same_stream(log: Path, target: Target, tmp_path: Path, out: Path) -> None:
     """Every request once, by its name, from two workers; other endpoints come along; the verdict outlives the recording."""
     end_s = max(hit.at_us for hit in mix_of(log)) / SECOND_US
     times = [f"request_time=0.000 msec={end_s - 0.1 * page:.3f} " for page in range(PAGES)]
     pages = [f'2026-11-25T17:50:55+00:00 ::1 "GET {PAGE} HTTP/1.1" 200 bytes=9 {time}\n' for time in times]
     whole = tmp_path / "whole.log"
     whole.write_text(log.read_text() + "".join(pages))
-    scenario, replayed = tmp_path / "exact.toml", tmp_path / "replayed.log"
+    scenario, host = tmp_path / "exact.toml", ("--host", target.host)
     recorded(whole, scenario, "--exact", "--users", "50")
     moments = scenario.with_suffix(".moments").read_text()
 
-    finished = run(str(scenario), "--workers", "2", out=out, env={"ACCESS_LOG": str(replayed)}).finish()
+    finished = run(str(scenario), *host, "--workers", "2", out=out, env=target.env).finish()
     assert finished.code == 0, finished.output + finished.errors
     made = {name: series["requests"] for name, series in finished.json("summary.json")["series"].items()}
     due = Counter(line.split()[1] for line in moments.splitlines())
     assert due["get_static_index_html"] == PAGES
     assert {name: made[name] for name in due} == due
-    assert finished.json("summary.json")["stream"] in loadtest("plan", str(scenario), out=out).output
-    assert Counter(map(name_of, mix_of(replayed))) == Counter(map(name_of, mix_of(log)))
+    assert finished.json("summary.json")["stream"] in loadtest("plan", str(scenario), *host, out=out).output
 
     assert (finished.folder / "recording.moments").read_text() == moments
     scenario.with_suffix(".moments").unlink()
