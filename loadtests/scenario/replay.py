@@ -171,7 +171,11 @@ class Replay:
                     yield self._names[index, 0], {**what, "paths": sorted(one.samples)}
 
     def _leave_out_objectives(self, path: Path, data: dict[str, Any]) -> None:
-        """Those of the other scenario that this one cannot be asked: of requests that it does not make, say."""
+        """Those of the other scenario that this one cannot be asked: of its own number of users, or of its requests."""
+        for name, value in tuple(data["objectives"].items()):
+            if isinstance(value, dict) and value.get("scale_with"):
+                del data["objectives"][name]
+                self._unmet.append(f"{name} (its limit goes with the other scenario's users)")
         with journeys.as_before():
             problems = list(check_meaning(path, data))
         for problem in problems:

@@ -1,5 +1,7 @@
 """From an access log to a scenario: endpoints, shares, rates, what is left out, and what is refused."""
 
+import subprocess
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,15 +154,17 @@ def test_like_takes_over_all_but_the_load(tmp_path: Path) -> None:
 
 
 def test_objectives_that_cannot_be_asked_are_left_out(tmp_path: Path) -> None:
-    """Of requests that the log does not have; the file says which."""
+    """Of requests that the log does not have, of users that the other scenario had; the file says which."""
     like = tmp_path / "like.toml"
     like.write_text(
         'name = "like"\nload = { users = 1, duration = "1s" }\nmix = [{ journey = "create_task" }]\n'
         '[objectives]\ncreates = "response_time(create_task).p95 < 1s"\nall = "failure_ratio < 5%"\n'
+        'rate = { objective = "rate > 9/s", scale_with = "users" }\n'
     )
     made = Recorded(tmp_path, [main_line(0, LIST)], "--like", str(like))
     assert made.data["objectives"] == {"all": "failure_ratio < 5%"}
     assert "# Left out: objective creates ('create_task' is no request of the mix" in made.text
+    assert "# Left out: objective rate (its limit goes with the other scenario's users)." in made.text
 
 
 def test_rate_follows_the_log(tmp_path: Path) -> None:
@@ -255,3 +259,9 @@ def test_the_file_says_where_it_comes_from(tmp_path: Path, capsys: pytest.Captur
         "Rate: 1.5/s on average, 2/s at most (over 1 s).",
         "100 %: GET /api/v1/tasks, as list_tasks (33.3 % were answered 5xx)",
     ]
+
+
+def test_other_commands_do_not_pay_for_the_mathematics() -> None:
+    """Numpy takes a third of a second and 25 MB; only what needs it imports it."""
+    program = "import loadtests.cli, sys; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
