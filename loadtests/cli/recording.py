@@ -1,6 +1,7 @@
 """The command that turns traffic that was recorded into a scenario."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from loadtests.cli.commands import Commands
@@ -8,7 +9,7 @@ from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.scenario.load import find_scenario
 from loadtests.scenario.replay import SUFFIX, Replay, Wishes, own_paths, read_data
-from loadtests.traffic.access_log import Reading, hits, open_log
+from loadtests.traffic.access_log import STDIN, Reading, hits, open_log
 from loadtests.traffic.tally import Tally, Wanted
 
 
@@ -36,11 +37,12 @@ def _record(options: argparse.Namespace) -> ExitCode:
     with open_log(options.log) as lines:
         for hit in hits(lines, reading):
             tally.add(hit)
-    replay = Replay(options.log, reading, tally, Wishes(out, like, options.users, options.body))
+    name = "standard input" if options.log == STDIN else options.log
+    replay = Replay(name, reading, tally, Wishes(out, like, options.users, options.body))
     replay.write()
     for line in replay.account():
         print(line)
-    print(f"Wrote {out}; replay it: loadtest run {out} (--speed 2 for twice as fast)")
+    print(f"Wrote {out}; replay it: loadtest run {shlex.quote(str(out))} (--speed 2 for twice as fast)")
     return ExitCode.PASS
 
 

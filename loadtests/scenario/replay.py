@@ -70,7 +70,8 @@ class Replay:
                 f"{log}: {tally.coarse:,} of {tally.kept:,} requests have no moment, which needs msec=$msec and "
                 f"request_time=$request_time in the log's format (nginx.conf has them); leave out --exact"
             )
-        self._kept = {index: one for index, one in enumerate(tally.endpoints) if one.left_out is None}
+        kept = ((index, one) for index, one in enumerate(tally.endpoints) if one.left_out is None)
+        self._kept = dict(sorted(kept, key=lambda pair: pair[1].requests, reverse=True))
         self._names = names_of(self._kept, {*journeys.REGISTRY, *AUTH_SERIES})
         # Of requests that are known to the second, the last one's second belongs to the load.
         unit_us = SECOND_US if tally.coarse else 1000
