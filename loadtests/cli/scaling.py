@@ -77,7 +77,7 @@ def _hpa(options: argparse.Namespace) -> ExitCode:
 
     plan = load_plan(find_scenario(options.scenario), overrides({"users": options.users, "duration": options.duration}))
     if not isinstance(plan.load, OpenLoad):
-        raise InputError(f"{plan.scenario.name}: a closed load offers what its target permits; take a scenario with a rate")
+        raise InputError(f"{plan.scenario.name}: no rate over time, but answers or a recording; take one with a rate")
     if not 0 < options.requests < 1000:
         raise InputError(f"--requests: must be above 0 and below 1000 (got {options.requests:g})")
     deployment = _deployment(options)

@@ -22,7 +22,7 @@ NOBODY_THERE = ("--host", "http://127.0.0.1:9")
         (("--step", "10"), "--step: '10' is not a duration (write e.g. '30s', '500ms' or '1h30m')"),
         (("--plateau", "500ms"), "--plateau: must be at least 1 s (got '500ms')"),
         (("--env", "API_INSTANCES"), "--env: must be NAME=VALUE, such as API_INSTANCES=2 (got 'API_INSTANCES')"),
-        (("--env", "API_INSTANCE=2"), "--env: API_INSTANCE: no setting of backend/stack.toml (there are: ACCESS_TOKEN_TTL_S, "),
+        (("--env", "API_INSTANCE=2"), "--env: API_INSTANCE: no setting of backend/stack.toml (there are: ACCESS_LOG, "),
         (("--env", "API_INSTANCES=2", *NOBODY_THERE), "--env: settings are those of a stack that this command starts"),
         (("spike",), "scenario spike: a capacity search needs a load of one rate"),
         (("nonesuch",), "scenario 'nonesuch' is unknown"),

@@ -69,7 +69,7 @@ def test_hpa_with_another_behavior(capsys: pytest.CaptureFixture[str]) -> None:
         (("usl", "1=1", "2=2", "3=3", "--target", "-4"), "--target: must be above 0 (got -4)"),
         (("usl", "1=1", "2=2", "3=3", "--out", "nofolder/usl.html"), "--out nofolder/usl.html: No such file or directory"),
         (("hpa", "nonesuch", "--capacity", "5"), "scenario 'nonesuch' is unknown"),
-        (("hpa", "classic", "--capacity", "5"), "classic: a closed load offers what its target permits"),
+        (("hpa", "classic", "--capacity", "5"), "classic: no rate over time, but answers or a recording"),
         (("hpa", "spike", "--capacity", "much"), "--capacity: 'much/s' is not a quantity in /s, /m"),
         (("hpa", "spike", "--capacity", "5", "--target", "60"), "--target: '60' is not a quantity in %"),
         (("hpa", "spike", "--capacity", "5", "--min", "9", "--max", "4"), "hpa: the least number of pods lies between 1 and"),
