@@ -16,6 +16,16 @@ SERVERS = wheels
 METRICS_PORT =
 QUICK =
 INFLUX =
+SUITE = nightly
+AGAINST =
+ACCEPT =
+ROUNDS =
+START =
+HIGHEST =
+PRECISION =
+STEP =
+PLATEAU =
+ENV =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -23,7 +33,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-db lock clean
+.PHONY: help setup setup-dev loadtest capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-compare bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -31,6 +41,18 @@ help: ## this list
 
 loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict
 	@$(RUN) run "$(SCENARIO)" $(flags) --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+# SCENARIO is that of loadtest unless the command line says another; ENV is a list such as ENV="API_INSTANCES=2 CACHE=off".
+searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
+capacity: setup ## search for the highest rate that meets all objectives (docs/capacity-search.md)
+	@$(RUN) capacity "$(searched)" $(foreach one,$(ENV),--env "$(one)") $(if $(START),--start "$(START)") \
+		$(if $(HIGHEST),--highest "$(HIGHEST)") $(if $(PRECISION),--precision "$(PRECISION)") $(if $(STEP),--step "$(STEP)") \
+		$(if $(PLATEAU),--plateau "$(PLATEAU)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
+		$(if $(SEED),--seed "$(SEED)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+nightly: setup ## run a suite several times and compare it with its baseline [SUITE=nightly AGAINST=../other ACCEPT=1 ROUNDS= WORKERS= OUT=]
+	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(ACCEPT),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \
+		$(if $(WORKERS),--workers "$(WORKERS)") --servers "$(SERVERS)" --out "$(OUT)"
 
 validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
@@ -90,6 +112,9 @@ bench-probes: setup ## what all of phase5's probes take of the stack's throughpu
 
 bench-ledger: setup ## memory and time of a million accepted tasks, from the workers' files to the books, a minute
 	@$(RUN) servers -- .venv/bin/python -m benchmarks.ledger
+
+bench-compare: setup ## ten comparisons of equal builds, ten with an endpoint that takes 15 % longer: who is flagged, 40 minutes
+	@.venv/bin/python -m benchmarks.comparison
 
 bench-db: setup ## every query of the API on a million tasks: its plan, its time
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m benchmarks.database

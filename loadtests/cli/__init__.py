@@ -7,17 +7,17 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadtests import __version__
-from loadtests.cli import comparing, judging, metrics, running, servers
+from loadtests.cli import comparing, judging, metrics, nights, ramping, running, scaling, servers
 from loadtests.errors import LoadtestError
 from loadtests.exitcodes import ExitCode
 
-GROUPS = (running, judging, comparing, metrics, servers)
+GROUPS = (running, ramping, nights, judging, comparing, scaling, metrics, servers)
 """Modules with commands, in the order in which `--help` lists them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code. User errors are one line each on standard error, never a traceback."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return int(command(options))
@@ -32,10 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loadtest", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--version", action="version", version=f"loadtest {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+def parser() -> argparse.ArgumentParser:
+    """Everything that the command line knows."""
+    known = argparse.ArgumentParser(prog="loadtest", description=__doc__.splitlines()[0] if __doc__ else None)
+    known.add_argument("--version", action="version", version=f"loadtest {__version__}")
+    commands = known.add_subparsers(metavar="COMMAND", required=True)
     for group in GROUPS:
         group.add_commands(commands)
-    return parser
+    return known

@@ -19,9 +19,14 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def scenario_options(parser: argparse.ArgumentParser) -> None:
     """Which scenario, and what of it is another way this time."""
-    parser.add_argument("scenario", nargs="?", default="phase5", help="name in scenarios/ or path (default: phase5)")
+    target_options(parser, "phase5")
     parser.add_argument("--users", default=None, help="simulated users; the offered rate scales with them")
     parser.add_argument("--duration", default=None, help="length of the load, e.g. 30s; ramps and stages stretch with it")
+
+
+def target_options(parser: argparse.ArgumentParser, scenario: str) -> None:
+    """Those of them that leave the size of the load alone."""
+    parser.add_argument("scenario", nargs="?", default=scenario, help=f"name in scenarios/ or path (default: {scenario})")
     parser.add_argument("--seed", default=None)
     parser.add_argument("--host", default=None, help="target to load instead of the stack, e.g. http://127.0.0.1:8000")
 

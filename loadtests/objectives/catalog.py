@@ -50,6 +50,12 @@ PROCESSES = (
 )
 """With `probes.processes` or `probes.containers`; the selector is the service, or an instance of it such as `api-1`."""
 
+MACHINE = (
+    _gauge("machine_cpu", "ratio", "the machine", "processes"),
+    _gauge("machine_steal", "ratio", "the machine", "processes"),
+)
+"""With `probes.processes`: of the machine that the stack and this harness run on."""
+
 SAMPLED_TASKS = (
     _gauge("tasks_sampled_processing", "duration", "the API, sampled", "sampled tasks"),
     _gauge("tasks_sampled_oldest", "duration", "the API, sampled", "sampled tasks"),
@@ -57,5 +63,5 @@ SAMPLED_TASKS = (
 )
 """With `tasks.api.item`."""
 
-ALL = (POSTGRES, REDIS, CELERY, PROCESSES, SAMPLED_TASKS)
+ALL = (POSTGRES, REDIS, CELERY, PROCESSES, MACHINE, SAMPLED_TASKS)
 """Every probe's metrics."""

@@ -13,6 +13,7 @@ from loadtests.orchestrate.watch import Probe
 from loadtests.orchestrate.ways import people_of
 from loadtests.probes.celery import CeleryProbe
 from loadtests.probes.containers import ENGINES, Container, engines
+from loadtests.probes.machine import MachineProbe
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.postgres_statistics import PostgresStatisticsProbe
 from loadtests.probes.process import GoneError, Leader, ProcessProbe
@@ -100,7 +101,7 @@ def _processes(wanted: Probes, stack: Stack, made: Probing) -> None:
         else:
             made.absent[f"process {name}"] = "this run did not start such a service here"
     if services:
-        made.probes["processes"] = ProcessProbe(services)
+        made.probes["processes"] = ProcessProbe(services, MachineProbe())
 
 
 def _leader(managed: Managed) -> Leader:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import psutil
 
+from loadtests.probes.machine import MachineProbe
 from loadtests.probes.sample import Gap, Sample
 
 Leader = Callable[[], int]
@@ -36,11 +37,12 @@ class ProcessProbe:
     """`cpu` of the busiest process of each service, `memory` of the largest, `file_descriptors` of the one with the most.
 
     Each process of a service is an instance of it, and the promises are made per instance. A service that was started more than
-    once has the same for each: `cpu(api)` and `cpu(api-1)`. One look at the process table serves all services.
+    once has the same for each: `cpu(api)` and `cpu(api-1)`. One look at the process table serves all services. `machine` adds
+    what the whole machine does, its other processes and this harness included.
     """
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, machine: MachineProbe | None = None) -> None:
+        self._services, self._machine = services, machine
         self._known: dict[int, psutil.Process] = {}
 
     def read(self) -> Iterator[Sample | Gap]:
@@ -48,6 +50,8 @@ class ProcessProbe:
 
         The CPU is that since the round before; a process that was not there then has none yet.
         """
+        if self._machine is not None:
+            yield from self._machine.read()
         children = _children()
         known, self._known = self._known, {}
         for service, instances in self._services.items():

@@ -24,7 +24,9 @@ LEAST_EFFECT = 0.05
 LEAST_DIFFERENCE = 0.001
 """Of a ratio, which changes by a difference: one more request in a thousand that fails."""
 JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request|task_run\.p95")
-"""Figures that judge; in all of them more is worse. Each one more makes the others less sharp."""
+"""Figures that judge. Each one more makes the others less sharp."""
+MORE_IS_BETTER = ("capacity",)
+"""Of those that judge; of all others less is better."""
 RATIOS = ("failure_ratio", "achieved")
 Flag = Literal["regression", "improvement", "suspect", "none"]
 
@@ -175,7 +177,12 @@ class _Sides:
         elif figure in self.within:
             interval = _middle(self.within[figure], self.tail)
         judges = bool(JUDGES.fullmatch(figure))
-        flag = self._flag(effect, interval, noise, relative) if judges else "none"
+        flag: Flag = "none"
+        if judges:
+            better = figure in MORE_IS_BETTER
+            worse = -effect if better else effect
+            turned = (-interval[1], -interval[0]) if better and interval is not None else interval
+            flag = self._flag(worse, turned, noise, relative)
         back = math.exp if relative else float
         share = math.expm1 if relative else float
         low, high = (None, None) if interval is None else (share(interval[0]), share(interval[1]))
@@ -194,6 +201,7 @@ class _Sides:
         return [one for one, _ in whole], [other for _, other in whole]
 
     def _flag(self, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool) -> Flag:
+        """Of an effect that is worse when it is more."""
         least = math.log1p(self.least_effect) if relative else LEAST_DIFFERENCE
         if interval is None or interval[0] <= 0 <= interval[1]:
             return "none"

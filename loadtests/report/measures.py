@@ -22,6 +22,9 @@ TASK_QUANTILES = ("p50", "p95")
 MAXIMA = ("memory", "file_descriptors", "pg_connections", "redis_clients", "redis_memory")
 """Gauges of which the largest value of the load is a figure, beside those of the scenario's own queries."""
 _INSTANCE = re.compile(r"(.+)-\d+")
+CAPACITY = "capacity"
+"""The highest rate that met all objectives, in 1/s."""
+SEARCHED = ("load.users", "load.duration", "load.ramp_up")
 UNCOMPARED = ("name", "description", "objectives", "health", "stack", "journeys", "target")
 """Parts of a scenario that do not change what is measured, or of which only a part does: that is added by itself."""
 
@@ -47,6 +50,29 @@ def measures_of(folder: RunFolder) -> Measured:
             verdict=verdict,
             conditions=conditions_of(manifest),
             values=dict(_values(summary, probed)),
+        )
+
+
+def measures_of_search(folder: Path) -> Measured:
+    """What a search for the capacity found, under the conditions of its steps. Raises RunError for one that is damaged.
+
+    How many users a step had, and for how long, is what was searched, and no condition. A search that confirmed no rate tells
+    nothing.
+    """
+    found = read_json(folder / "capacity.json")
+    with readable(RunFolder(folder)):
+        answer, steps = found["answer"], found["steps"]
+        conditions = conditions_of(read_manifest(RunFolder(folder / steps[0]["folder"])))
+        searched = {key: value for key, value in conditions.items() if key not in SEARCHED}
+        confirmed = answer["confirmed_by"] is not None
+        return Measured(
+            run_id=folder.name,
+            scenario=found["scenario"],
+            commit=found["commit"],
+            created=found["created"],
+            verdict="pass" if confirmed else "invalid",
+            conditions={**searched, "searched": "capacity"},
+            values={CAPACITY: float(answer["rate"])} if confirmed else {},
         )
 
 

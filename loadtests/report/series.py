@@ -223,7 +223,7 @@ def _curve(histogram: Histogram, qs: Sequence[float]) -> list[float]:
 
 def _probes(evidence: Evidence, verdict: Verdict, step_s: int, seconds: int) -> list[dict[str, Any]]:
     """A column with times of its own for each metric and selector that was sampled, and what objectives ask of it."""
-    known, found = metrics(evidence.plan.scenario.probes, evidence.plan.scenario.tasks), _samples(evidence, seconds)
+    known, found = metrics(evidence.plan.scenario.probes, evidence.plan.scenario.tasks), timed_samples(evidence, seconds)
     return [
         {
             "name": f"{metric}({selector})" if selector else metric,
@@ -235,7 +235,7 @@ def _probes(evidence: Evidence, verdict: Verdict, step_s: int, seconds: int) -> 
     ]
 
 
-def _samples(evidence: Evidence, seconds: int) -> dict[tuple[str, str | None], list[Sample]]:
+def timed_samples(evidence: Evidence, seconds: int) -> dict[tuple[str, str | None], list[Sample]]:
     """The probes' samples as (seconds since the start, value), by metric and selector."""
     found: dict[tuple[str, str | None], list[Sample]] = {}
     start = evidence.start_epoch

@@ -149,17 +149,17 @@ def _objective(text: str, asked: _Asked, aborts: bool) -> Iterator[str]:
     if metric.name.startswith(("task_", "tasks_")) and metric.name in BUILT_IN and not asked.has_tasks:
         yield f"{metric.name} needs a [tasks] table"
     if aborts:
-        yield from _abort(objective, asked)
+        yield from why_not_abort(objective, asked.staged)
 
 
-def _abort(objective: Objective, asked: _Asked) -> Iterator[str]:
+def why_not_abort(objective: Objective, staged: bool) -> Iterator[str]:
     """Why an objective cannot end a load that is going on."""
     metric = objective.metric
     if metric.kind not in ABORTING or metric.name == "task_success":
         yield f"{metric.name} is known at the end of the run only; leave out abort_on_fail"
     elif metric.kind == "count" and objective.comparison in (">", ">="):
         yield f"a lower limit of {metric.name} is missed until it is reached; leave out abort_on_fail"
-    elif metric.kind == "rate" and asked.staged:
+    elif metric.kind == "rate" and staged:
         yield f"with load.stages no part of the load has the full {metric.name}; leave out abort_on_fail"
 
 

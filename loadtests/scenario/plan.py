@@ -87,6 +87,12 @@ class Plan(BaseModel):
         whole.update(payload_digest(task_payloads(self.scenario.seed)))
         return whole.hexdigest()
 
+    def with_stack(self, definition: str) -> "Plan":
+        """The same plan for the stack that another file defines."""
+        stack = self.scenario.stack.model_copy(update={"definition": definition})
+        scenario = self.scenario.model_copy(update={"stack": stack})
+        return Plan(scenario=scenario, objectives=self.objectives, notes=self.notes)
+
     def to_json(self) -> dict[str, Any]:
         """As the manifest has it, and as the master sends it to its workers."""
         return self.model_dump(mode="json")
@@ -128,6 +134,7 @@ def metrics(probes: Probes, tasks: Tasks | None) -> dict[str, Metric]:
         (catalog.REDIS, probes.redis),
         (catalog.CELERY, probes.celery),
         (catalog.PROCESSES, probes.processes or probes.containers),
+        (catalog.MACHINE, probes.processes),
         (catalog.SAMPLED_TASKS, tasks is not None and tasks.sampled),
     )
     known.update({metric.name: metric for delivered, asked in wanted if asked for metric in delivered})

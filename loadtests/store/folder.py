@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from loadtests.store.records import LineWriter, read_lines
 
 LATEST = "latest"
 LEAST_FREE_BYTES = 50_000_000
+PARTS = ("logs", "hdr", "accepted")
+"""Folders in that of a run."""
 ABORTED = "aborted by an objective"
 """Reason of a `halt` for which an event `abort` says more: an end that is a result, not an accident."""
 
@@ -62,8 +65,11 @@ def start_of(folder: RunFolder) -> float | None:
     return next(starts, None)
 
 
-def create_folder(results: Path, scenario: str, now: datetime | None = None) -> RunFolder:
-    """A new, empty folder `<time>-<scenario>-<random>`. Raises InputError when it cannot be written or the disk is full."""
+def create_folder(results: Path, scenario: str, now: datetime | None = None, parts: Sequence[str] = PARTS) -> RunFolder:
+    """A new folder `<time>-<scenario>-<random>` with empty `parts`.
+
+    Raises InputError when it cannot be written or the disk is full.
+    """
     now = now or datetime.now(UTC)
     path = results / f"{now:%Y%m%dT%H%M%S}-{scenario}-{secrets.token_hex(2)}"
     try:
@@ -75,21 +81,24 @@ def create_folder(results: Path, scenario: str, now: datetime | None = None) -> 
         if latest.exists() and not latest.is_symlink():
             raise InputError(f"results folder {results}: {latest} is in the way of the link to the newest run; move it")
         path.mkdir()
-        (path / "logs").mkdir()
-        (path / "hdr").mkdir()
-        (path / "accepted").mkdir()
+        for part in parts:
+            (path / part).mkdir()
     except OSError as error:
         raise InputError(f"results folder {results}: cannot be written: {error.strerror}") from error
     return RunFolder(path)
 
 
 def point_latest(folder: RunFolder) -> None:
-    """Let `results/latest` point to this run, in one step."""
-    link = folder.path.parent / LATEST
-    draft = folder.path.parent / f".{LATEST}.{os.getpid()}"
+    """Let `results/latest` point to this run."""
+    point_to(folder.path, LATEST)
+
+
+def point_to(path: Path, name: str) -> None:
+    """Let the link `name` beside a folder point to it, in one step."""
+    draft = path.parent / f".{name}.{os.getpid()}"
     draft.unlink(missing_ok=True)
-    draft.symlink_to(folder.path.name)
-    draft.replace(link)
+    draft.symlink_to(path.name)
+    draft.replace(path.parent / name)
 
 
 def open_folder(path: Path) -> RunFolder:

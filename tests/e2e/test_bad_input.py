@@ -21,7 +21,7 @@ NOBODY_THERE = "http://127.0.0.1:9"
         (
             ("nonesuch",),
             "scenario 'nonesuch' is unknown "
-            "(in scenarios/ there are: classic, faults, phase5, refresh-storm, resets, smoke, soak, spike)",
+            "(in scenarios/ there are: capacity, classic, faults, phase5, refresh-storm, resets, smoke, soak, spike)",
         ),
         (("missing/file.toml",), "scenario 'missing/file.toml': no such file"),
         (("phase5", "--users", "0"), "--users: must be a whole number of at least 1 (got '0')"),

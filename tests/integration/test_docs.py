@@ -3,13 +3,16 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
+from loadtests.capacity.search import Bounds
 from loadtests.engine.http import failures
 from loadtests.measure.histogram import Histogram
 from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN
 from loadtests.objectives.health import HealthFacts, judge_health
+from loadtests.report.found import Found, StepResult
 from loadtests.report.verdict import health_limits
 from loadtests.scenario.schema import Health
 from scripts.scenario_reference import PAGE, page
@@ -69,3 +72,16 @@ def test_command_help_matches_the_page() -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = (ROOT / "docs" / "commands.md").read_text()
     assert [option for option in set(re.findall(r"--[a-z-]+", shown)) - {"--help"} if f"`{option}`" not in text] == []
+
+
+def test_capacity_help_matches_the_page() -> None:
+    """Every option of `loadtest capacity` stands in docs/capacity-search.md, and every key of its answer."""
+    command = [sys.executable, "-m", "loadtests", "capacity", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    text = (ROOT / "docs" / "capacity-search.md").read_text()
+    options = set(re.findall(r"--[a-z-]+", shown)) - {"--help"}
+    assert len(options) > 15
+    assert [option for option in options if not re.search(rf"`{option}[ `]", text)] == []
+    data = Found("x", Bounds(2, 1, 4), {}, []).to_json()
+    keys = [*data, *data["answer"], *data["bounds"], *(field.name for field in fields(StepResult) if field.name != "broke")]
+    assert [key for key in keys if not re.search(rf"[`.]{key}[`.]", text)] == []

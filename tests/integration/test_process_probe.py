@@ -28,7 +28,7 @@ def started(processes: ProcessManager, name: str) -> Managed:
 
 
 def test_instances_are_told_apart_and_may_be_restarted(processes: ProcessManager) -> None:
-    """The service's most, and each instance's; one that was killed is a gap until it is there again."""
+    """The service's most, each instance's, and the machine's; one that was killed is a gap until it is there again."""
     one, two = (started(processes, f"api-{number}") for number in (1, 2))
     alone = started(processes, "relay")
     stack = Stack(None, {}, services={"api": (one, two), "relay": (alone,)})
@@ -40,10 +40,11 @@ def test_instances_are_told_apart_and_may_be_restarted(processes: ProcessManager
     second = values(probe.read())
     assert second["memory", "api"] == max(second["memory", "api-1"], second["memory", "api-2"])
     assert 0 <= second["cpu", "api"] < 1
+    assert 0 <= second["machine_cpu", None] + second["machine_steal", None] <= 1
     processes.end(two, signal.SIGKILL)
     facts = list(probe.read())
     assert Gap("process api-2", "was killed by SIGKILL") in facts
-    assert {selector for _, selector in values(facts)} == {"api", "api-1", "relay"}
+    assert {selector for _, selector in values(facts)} == {"api", "api-1", "relay", None}
     processes.restart(two)
     facts = list(probe.read())
     assert not [fact for fact in facts if isinstance(fact, Gap)]

@@ -1,0 +1,37 @@
+"""What `loadtest capacity` refuses, in one line each, before anything is started."""
+
+from pathlib import Path
+
+import pytest
+
+from loadtests.cli import main
+
+NOBODY_THERE = ("--host", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--start", "500"), "--start: '500' is not a quantity in /s, /m (write e.g. '500/s')"),
+        (("--start", "0/s"), "--start: must be above 0 (got '0/s')"),
+        (("--start", "500/s", "--highest", "100/s"), "capacity: the rate to start at, 500/s, must be within 8/s and 100/s"),
+        (("--precision", "0%"), "--precision: must be above 0 % and not above 100 % (got '0%')"),
+        (("--precision", "0.05"), "--precision: '0.05' is not a quantity in % (write e.g. '5%')"),
+        (("--step", "10"), "--step: '10' is not a duration (write e.g. '30s', '500ms' or '1h30m')"),
+        (("--plateau", "500ms"), "--plateau: must be at least 1 s (got '500ms')"),
+        (("--env", "API_INSTANCES"), "--env: must be NAME=VALUE, such as API_INSTANCES=2 (got 'API_INSTANCES')"),
+        (("--env", "API_INSTANCE=2"), "--env: API_INSTANCE: no setting of backend/stack.toml (there are: ACCESS_TOKEN_TTL_S, "),
+        (("--env", "API_INSTANCES=2", *NOBODY_THERE), "--env: settings are those of a stack that this command starts"),
+        (("spike",), "scenario spike: a capacity search needs a load of one rate"),
+        (("nonesuch",), "scenario 'nonesuch' is unknown"),
+    ],
+)
+def test_bad_arguments(
+    arguments: tuple[str, ...], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 2, and no results folder."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    assert main(["capacity", *arguments, "--out", str(tmp_path / "results")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"loadtest: {says}")
+    assert not (tmp_path / "results").exists()
