@@ -30,7 +30,9 @@ UNCOMPARED = ("name", "description", "objectives", "health", "stack", "journeys"
 
 
 def measures_of(folder: RunFolder) -> Measured:
-    """What a judged run measured. Raises RunError for one that has no verdict, or that is damaged."""
+    """What a judged run measured. Raises InputError for one that has no verdict, RunError for a damaged one."""
+    if not folder.file("verdict.json").exists():
+        raise InputError(f"{folder.path}: has not been judged (loadtest verdict {folder.path})")
     with readable(folder):
         manifest, summary = read_manifest(folder), read_json(folder.file("summary.json"))
         verdict = read_json(folder.file("verdict.json"))["verdict"]
