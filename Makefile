@@ -11,6 +11,7 @@ HOST =
 GRAFANA =
 STACK = auto
 SEED =
+SPEED =
 OUT = results
 SERVERS = wheels
 METRICS_PORT =
@@ -29,14 +30,14 @@ ENV =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
-	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)") $(if $(METRICS_PORT),--metrics-port "$(METRICS_PORT)") \
+	$(if $(HOST),--host "$(HOST)") $(if $(SEED),--seed "$(SEED)") $(if $(SPEED),--speed "$(SPEED)") $(if $(METRICS_PORT),--metrics-port "$(METRICS_PORT)") \
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev loadtest capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-compare bench-db lock clean
 
 help: ## this list
-	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
+	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict

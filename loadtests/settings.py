@@ -35,6 +35,7 @@ class Overrides:
     duration: str | None = None
     seed: str | None = None
     host: str | None = None
+    speed: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Where each value came from (`--users`, `LOADTEST_USERS`), for the error that may follow."""
 
@@ -44,7 +45,7 @@ def overrides(flags: Mapping[str, str | None], environ: Mapping[str, str] | None
     environ = os.environ if environ is None else environ
     values: dict[str, str] = {}
     sources: dict[str, str] = {}
-    for name in ("users", "duration", "seed", "host"):
+    for name in ("users", "duration", "seed", "host", "speed"):
         flag, variable = flags.get(name), environ.get(ENV_PREFIX + name.upper())
         if flag is not None:
             values[name], sources[name] = flag, f"--{name}"

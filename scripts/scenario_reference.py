@@ -25,6 +25,7 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[auth]`", schema.Auth),
     ("`[load]`", schema.Load),
     ("`load.stages`", schema.Stage),
+    ("`[requests.NAME]`", schema.Request),
     ("`[[mix]]`", schema.Share),
     ("`[objectives]`: a text each, or a table", schema.ObjectiveTable),
     ("`[health]`", schema.Health),

@@ -83,6 +83,8 @@ class Edge:
     rate_limit: str = "on"
     static: Path | None = None
     """A folder that app.assets has built; None builds the page of this project."""
+    access_log: Path | None = None
+    """Absolute; None leaves it in the folder."""
 
 
 def prepare(edge: Edge) -> None:
@@ -162,10 +164,13 @@ def _included(edge: Edge) -> dict[str, str]:
     if os.geteuid() == 0:
         account = pwd.getpwnam(UNPRIVILEGED)
         process += f"user {account.pw_name} {grp.getgrgid(account.pw_gid).gr_name};\n"
+    # Each worker has a queue of its own; the kernel spreads new connections over them.
+    listen = f"listen {edge.listen} default_server reuseport backlog={BACKLOG};\n"
+    if edge.access_log is not None:
+        listen += f'access_log "{edge.access_log}" main buffer=64k flush=1s;\n'
     return {
         "process.conf": process,
-        # Each worker has a queue of its own; the kernel spreads new connections over them.
-        "listen.conf": f"listen {edge.listen} default_server reuseport backlog={BACKLOG};\n",
+        "listen.conf": listen,
         "upstream.conf": "".join(f"server {one} {_HEALTH};\n" for one in edge.upstreams),
         "limits.conf": _LIMITS[edge.rate_limit],
     }
@@ -227,6 +232,9 @@ def _parse() -> tuple[Edge, bool]:
     parser.add_argument("--conf", type=Path, default=CONF, help="default: %(default)s")
     parser.add_argument("--rate-limit", choices=sorted(_LIMITS), default="on")
     parser.add_argument("--static", type=Path, help="what app.assets has built")
+    parser.add_argument(
+        "--access-log", default="", metavar="FILE", help="default: access.log in the folder"
+    )
     parser.add_argument("--run", action="store_true", help="become nginx, in the foreground")
     given = parser.parse_args()
     if not given.upstream:
@@ -238,8 +246,16 @@ def _parse() -> tuple[Edge, bool]:
         given.conf,
         given.rate_limit,
         given.static,
+        _access_log(given.access_log),
     )
     return edge, given.run
+
+
+def _access_log(text: str) -> Path | None:
+    """A path that nginx takes for no more than a path; relative to what, nobody could say."""
+    if text and not re.fullmatch(r"/[^\0-\x1f\"$\\]+", text):
+        raise EdgeError(f"--access-log {text!r}: a whole path without quotes, $ and \\ is needed")
+    return Path(text) if text else None
 
 
 def main() -> int:

@@ -37,8 +37,23 @@ def test_the_log_tells_what_became_of_a_request(folder: Path) -> None:
     line = log.read_text()
     assert f'"GET {TASKS} HTTP/1.1" 200 bytes=2 request_time=0.' in line
     assert "upstream_time=0.0" in line
+    (end,) = re.findall(r" msec=(\d+\.\d{3}) .*id=look-for-me", line)
+    assert abs(float(end) - time.time()) < 30
     assert f"upstream=127.0.0.1:{api.port} cache=- id=look-for-me" in line
     assert "secret" not in line
+
+
+def test_the_log_may_lie_elsewhere(folder: Path, tmp_path: Path) -> None:
+    """Where it outlives the folder; then there is none in the folder."""
+    log = tmp_path / "a log; of (mine)" / "access.log"
+    log.parent.mkdir()
+    with (
+        upstream() as api,
+        running_edge(folder, api.port, options=("--access-log", str(log))) as edge,
+    ):
+        edge.get(TASKS, **{"X-Request-ID": "look-for-me"})
+        eventually(lambda: "look-for-me" in log.read_text(), "the buffered log is written")
+    assert (folder / "access.log").read_text() == ""
 
 
 def test_sigterm_ends_nginx_at_once(folder: Path) -> None:
@@ -141,6 +156,9 @@ def test_without_run_the_folder_is_made_and_checked(folder: Path) -> None:
         ({"--static": "/nowhere"}, "/nowhere: no index.html"),
         ({"--folder": "/dev/null/edge"}, "/dev/null/edge: Not a directory"),
         ({"--rate-limit": "some"}, "--rate-limit"),
+        ({"--access-log": "access.log"}, "--access-log 'access.log': a whole path without"),
+        ({"--access-log": '/a"; include x; "'}, "a whole path without quotes"),
+        ({"--access-log": "/nowhere/access.log"}, "No such file or directory"),
     ],
 )
 def test_bad_input_is_one_line(

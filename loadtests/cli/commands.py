@@ -28,6 +28,7 @@ def target_options(parser: argparse.ArgumentParser, scenario: str) -> None:
     """Those of them that leave the size of the load alone."""
     parser.add_argument("scenario", nargs="?", default=scenario, help=f"name in scenarios/ or path (default: {scenario})")
     parser.add_argument("--seed", default=None)
+    parser.add_argument("--speed", default=None, help="time runs so many times as fast: shorter, at a higher rate")
     parser.add_argument("--host", default=None, help="target to load instead of the stack, e.g. http://127.0.0.1:8000")
 
 
@@ -53,7 +54,7 @@ def influx_options(parser: argparse.ArgumentParser) -> None:
 
 def plan_of(options: argparse.Namespace) -> Plan:
     """The plan of `scenario_options`. Raises ScenarioError and InputError."""
-    flags = {name: getattr(options, name) or None for name in ("users", "duration", "seed", "host")}
+    flags = {name: getattr(options, name) or None for name in ("users", "duration", "seed", "host", "speed")}
     return load_plan(find_scenario(options.scenario), overrides(flags))
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from loadtests.cli.commands import Commands, how, how_options, target_options
+from loadtests.cli.commands import Commands, how, how_options
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.definition import WITHOUT, read_definition
 from loadtests.orchestrate.ramp import Ramp, bounds_of
-from loadtests.orchestrate.step import Stepper
+from loadtests.orchestrate.step import Stepper, rate_of_one
 from loadtests.report.screen import printable
 from loadtests.scenario.load import find_scenario
 from loadtests.scenario.plan import Plan
@@ -25,7 +25,9 @@ from loadtests.units import RATE_PER_S, RATIO, parse_duration, parse_quantity
 def add_commands(commands: Commands) -> None:
     """`capacity`."""
     parser = commands.add_parser("capacity", help="search for the highest rate that meets all objectives")
-    target_options(parser, "capacity")
+    parser.add_argument("scenario", nargs="?", default="capacity", help="name in scenarios/ or path (default: capacity)")
+    parser.add_argument("--seed", default=None)
+    parser.add_argument("--host", default=None, help="target to load instead of the stack, e.g. http://127.0.0.1:8000")
     how_options(parser)
     parser.add_argument("--start", default=None, metavar="RATE", help="first rate, e.g. 500/s (default: the scenario's)")
     parser.add_argument("--lowest", default=None, metavar="RATE", help="give up below (default: a sixty-fourth of the start)")
@@ -51,7 +53,7 @@ def _capacity(options: argparse.Namespace) -> ExitCode:
     elif chosen:
         raise InputError("--env: settings are those of a stack that this command starts; the target is up already")
     os.environ.update(chosen)
-    per_user = plan.scenario.load.rate_per_user
+    per_user = rate_of_one(plan)
     start = _rate("--start", options.start)
     start = plan.scenario.load.users * per_user if start is None else start
     lowest, highest = _rate("--lowest", options.lowest), _rate("--highest", options.highest)
@@ -68,7 +70,8 @@ def _conclude(ramp: Ramp, console: Console, as_json: bool) -> None:
     """What is known, and where it stands."""
     for sentence in ramp.found.sentences():
         _tell(console, sentence)
-    _tell(console, f"{ramp.folder / 'capacity.html'}")
+    page = ramp.folder / "capacity.html"
+    _tell(console, str(page if page.exists() else ramp.folder))
     if as_json:
         print(json.dumps(ramp.found.to_json(), indent=2, ensure_ascii=False))
 

@@ -9,7 +9,7 @@ from loadtests.cli.commands import Commands, how, how_options, plan_of, scenario
 from loadtests.errors import Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.run import Run
-from loadtests.pacing.stream import OpenLoad, planned_stream
+from loadtests.pacing.stream import ClosedLoad, planned_stream
 from loadtests.scenario.load import load_plan
 
 
@@ -56,9 +56,9 @@ def _plan(options: argparse.Namespace) -> ExitCode:
     print(f"scenario   {plan.scenario.name}: {plan.scenario.description}")
     print(f"plan       {plan.hash}")
     print(f"users      {load.users:,} for {load.total_s:g} s, {load.model} model, seed {plan.scenario.seed}")
-    if isinstance(plan.load, OpenLoad):
+    if not isinstance(plan.load, ClosedLoad):
         turns, digest = planned_stream(plan.load, plan.mix, plan.scenario.seed, range(load.users))
-        print(f"offered    {plan.offered_rate:,.1f}/s after the ramp, {turns:,} turns in all ({plan.load.process} arrivals)")
+        print(f"offered    {plan.offered_rate:,.1f}/s after the ramp, {turns:,} turns in all ({load.arrivals} arrivals)")
         print(f"stream     {plan.stream_hash(digest)}")
     for share, part in zip(plan.scenario.mix, plan.mix.shares, strict=True):
         print(f"mix        {share.journey} {part * 100:.1f} %")

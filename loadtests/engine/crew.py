@@ -32,10 +32,14 @@ class Crew:
     """One worker's part of a run. `when_ready` and `when_done` are called once, when all its users are."""
 
     def __init__(self, plan: Plan, host: str, worker: int, workers: int, listeners: LocustStats, clock: SteadyClock) -> None:
-        for file in plan.scenario.journeys:
-            journeys.load_file(Path(file))
         self.plan, self.host, self.worker = plan, host, worker
-        self.actions = tuple(journeys.REGISTRY[share.journey].run for share in plan.scenario.mix)
+        with journeys.as_before():  # what this plan's journeys are called is no business of the next plan's
+            for file in plan.scenario.journeys:
+                journeys.load_file(Path(file))
+            for name, request in plan.scenario.requests.items():
+                request.declare(name)
+            self.actions = tuple(journeys.REGISTRY[share.journey].run for share in plan.scenario.mix)
+        _ = plan.load  # a recording is read before the load starts
         self.payloads = task_payloads(plan.scenario.seed)
         self.clock = RunClock(clock)
         self.recorder = Recorder(worker)

@@ -15,7 +15,7 @@ from loadtests.engine.http.client import Abandoned
 from loadtests.engine.http.session import Session
 from loadtests.measure.snapshot import Accepted
 from loadtests.pacing.draws import user_draws
-from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, open_turns
+from loadtests.pacing.stream import ClosedLoad, StreamDigest, ThinkingUser, Turn, turns_of
 from loadtests.traffic.journeys import Client
 
 T = TypeVar("T")
@@ -62,11 +62,11 @@ class SimulatedUser(User):
         try:
             crew.clock.wait_for_go()
             self._credentials.begin()
-            load, draws = crew.plan.load, user_draws(crew.plan.scenario.seed, self.number)
+            load, seed = crew.plan.load, crew.plan.scenario.seed
             if isinstance(load, ClosedLoad):
-                self._think_and_act(ThinkingUser(load, crew.plan.mix, draws))
+                self._think_and_act(ThinkingUser(load, crew.plan.mix, user_draws(seed, self.number)))
             else:
-                for turn in open_turns(load, crew.plan.mix, draws):
+                for turn in turns_of(load, crew.plan.mix, seed, self.number):
                     if not self._take(turn):
                         break
             if crew.clock.now() < crew.plan.scenario.load.total_s:

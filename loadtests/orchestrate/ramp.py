@@ -10,7 +10,7 @@ from loadtests.capacity.search import TRIES, Bounds, Step, next_step
 from loadtests.errors import InputError, InterruptedRun, LoadtestError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.run import Options, Outcome, Run
-from loadtests.orchestrate.step import Stepper, limits_of, result_of
+from loadtests.orchestrate.step import Stepper, limits_of, rate_of_one, result_of
 from loadtests.report.curve import capacity_page
 from loadtests.report.found import Found, StepResult, rate_text
 from loadtests.store.folder import create_folder
@@ -29,7 +29,7 @@ class Ramp:
     def __init__(self, stepper: Stepper, bounds: Bounds, options: Options, settings: dict[str, str], tell: Tell) -> None:
         plan = stepper.base()
         self._stepper, self._options, self._tell = stepper, options, tell
-        self._per_user = plan.scenario.load.rate_per_user
+        self._per_user = rate_of_one(plan)
         self.folder: Path = create_folder(options.out, f"capacity-{plan.scenario.name}", parts=("steps",)).path.resolve()
         """Where everything of the search stands."""
         self.found = Found(plan.scenario.name, bounds, settings, limits_of(plan))

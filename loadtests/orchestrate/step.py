@@ -93,6 +93,12 @@ def _ends(objective: Objective) -> bool:
     return not list(why_not_abort(objective, staged=False))
 
 
+def rate_of_one(plan: Plan) -> float:
+    """Turns per second that each user of a load of one rate offers."""
+    assert plan.offered_rate is not None, "the load is an open one"
+    return round(plan.offered_rate / plan.scenario.load.users, 9)
+
+
 def limits_of(plan: Plan) -> list[Limit]:
     """Limits of the percentiles that the curve shows."""
     return [

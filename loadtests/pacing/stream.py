@@ -1,4 +1,4 @@
-"""The planned stream: (moment, user, journey, payload) of every turn, a function of the seed alone.
+"""The planned stream: (moment, user, journey, payload) of every turn, a function of the seed and of the recording, if any.
 
 Each user draws from a generator of its own, seeded by (seed, user), so neither the number of workers nor the answers of the
 target can change what anybody was going to do. A digest of the stream proves it: one hash a turn, added up modulo 2^128, so
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from loadtests.pacing.draws import Draws, user_draws
 from loadtests.pacing.mix import Mix
+from loadtests.pacing.recorded import RecordedLoad
 from loadtests.pacing.schedule import Process, RateProfile, arrival_times, unit_arrivals
 
 DIGEST_MODULUS = 2**128
@@ -45,8 +46,20 @@ class ClosedLoad:
     duration_s: float
 
 
-def open_turns(load: OpenLoad, mix: Mix, draws: Draws) -> Iterator[Turn]:
+PlannedLoad = OpenLoad | RecordedLoad
+"""Loads whose whole stream is known beforehand."""
+
+
+def turns_of(load: PlannedLoad, mix: Mix, seed: int, user: int) -> Iterator[Turn]:
     """Every turn of one user, in order of time."""
+    draws = user_draws(seed, user)
+    if isinstance(load, OpenLoad):
+        return open_turns(load, mix, draws)
+    return (Turn(due_s, journey, draws.getrandbits(64)) for due_s, journey in load.of_user(user))
+
+
+def open_turns(load: OpenLoad, mix: Mix, draws: Draws) -> Iterator[Turn]:
+    """Every turn of one user of an open load, in order of time."""
     for due_s in arrival_times(load.profile, load.process, draws):
         yield Turn(due_s, mix.pick(draws.random()), draws.getrandbits(64))
 
@@ -85,15 +98,24 @@ class StreamDigest:
         return self._sum % DIGEST_MODULUS
 
 
-def planned_turns(load: OpenLoad, mix: Mix, seed: int, users: int) -> int:
+def planned_turns(load: PlannedLoad, mix: Mix, seed: int, users: int) -> int:
     """Number of turns of the whole plan. Constant pacing counts by its phases: k + phase < total, for k = 0, 1, 2 ..."""
+    if isinstance(load, RecordedLoad):
+        return load.before(load.duration_s)
     if load.process == "constant":
         return sum(max(0, math.ceil(load.profile.total - user_draws(seed, user).random())) for user in range(users))
     return sum(sum(1 for _ in open_turns(load, mix, user_draws(seed, user))) for user in range(users))
 
 
-def turns_between(load: OpenLoad, seed: int, users: int, from_s: float, to_s: float) -> int:
+def expected_turns(load: PlannedLoad, users: int, before_s: float) -> float:
+    """Turns that all users together are expected to have before a moment; recorded ones are counted."""
+    return load.before(before_s) if isinstance(load, RecordedLoad) else users * load.profile.cumulative(before_s)
+
+
+def turns_between(load: PlannedLoad, seed: int, users: int, from_s: float, to_s: float) -> int:
     """Number of turns that are due from one moment to before another; without their moments, so about 2 us a turn."""
+    if isinstance(load, RecordedLoad):
+        return load.before(to_s) - load.before(from_s)
     begin, end = load.profile.cumulative(from_s), load.profile.cumulative(to_s)
     if load.process == "constant":
         phases = (user_draws(seed, user).random() for user in range(users))
@@ -113,12 +135,12 @@ def _arrivals_between(process: Process, draws: Draws, begin: float, end: float) 
     return found
 
 
-def planned_stream(load: OpenLoad, mix: Mix, seed: int, users: range) -> tuple[int, int]:
+def planned_stream(load: PlannedLoad, mix: Mix, seed: int, users: range) -> tuple[int, int]:
     """(number of turns, digest) of the users' whole stream, computed without running anything."""
     turns, digest = 0, 0
     for user in users:
         one = StreamDigest(user)
-        for turn in open_turns(load, mix, user_draws(seed, user)):
+        for turn in turns_of(load, mix, seed, user):
             one.add(turn)
         turns, digest = turns + one.turns, (digest + one.value()) % DIGEST_MODULUS
     return turns, digest

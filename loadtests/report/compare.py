@@ -23,7 +23,7 @@ FAMILY = 0.05
 LEAST_EFFECT = 0.05
 LEAST_DIFFERENCE = 0.001
 """Of a ratio, which changes by a difference: one more request in a thousand that fails."""
-JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request|task_run\.p95")
+JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request|task_run\.p95|capacity")
 """Figures that judge. Each one more makes the others less sharp."""
 MORE_IS_BETTER = ("capacity",)
 """Of those that judge; of all others less is better."""
@@ -177,12 +177,7 @@ class _Sides:
         elif figure in self.within:
             interval = _middle(self.within[figure], self.tail)
         judges = bool(JUDGES.fullmatch(figure))
-        flag: Flag = "none"
-        if judges:
-            better = figure in MORE_IS_BETTER
-            worse = -effect if better else effect
-            turned = (-interval[1], -interval[0]) if better and interval is not None else interval
-            flag = self._flag(worse, turned, noise, relative)
+        flag = self._judged(figure, effect, interval, noise, relative) if judges else "none"
         back = math.exp if relative else float
         share = math.expm1 if relative else float
         low, high = (None, None) if interval is None else (share(interval[0]), share(interval[1]))
@@ -199,6 +194,13 @@ class _Sides:
         both = [(one.values, other.values) for one, other in zip(self.baseline, self.candidate, strict=True)]
         whole = [(one[figure], other[figure]) for one, other in both if figure in one and figure in other]
         return [one for one, _ in whole], [other for _, other in whole]
+
+    def _judged(
+        self, figure: str, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool
+    ) -> Flag:
+        if figure not in MORE_IS_BETTER:
+            return self._flag(effect, interval, noise, relative)
+        return self._flag(-effect, None if interval is None else (-interval[1], -interval[0]), noise, relative)
 
     def _flag(self, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool) -> Flag:
         """Of an effect that is worse when it is more."""

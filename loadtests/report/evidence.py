@@ -13,7 +13,7 @@ from loadtests.measure.series import Series, merge_all
 from loadtests.objectives.evaluate import Facts
 from loadtests.objectives.grammar import Metric
 from loadtests.objectives.health import HealthFacts
-from loadtests.pacing.stream import DIGEST_MODULUS, OpenLoad, planned_turns
+from loadtests.pacing.stream import DIGEST_MODULUS, ClosedLoad, planned_turns
 from loadtests.report.losses import Losses, find_losses
 from loadtests.report.probed import Probed
 from loadtests.report.recovery import Effect, Second, courses, effects, recoveries
@@ -52,7 +52,7 @@ class Evidence:
         """Read a run's folder. Raises RunError when a file is damaged."""
         manifest = read_manifest(folder)
         events = list(read_lines(folder.file("events.jsonl")))
-        plan = Plan.from_json(manifest["plan"])
+        plan = Plan.from_json(manifest["plan"]).with_recording(folder.recording)
         return cls(folder, manifest, plan, total_of(folder.file("windows.jsonl")), events)
 
     def events_of(self, kind: str) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ class Evidence:
     @property
     def stream(self) -> str | None:
         """Hash of the stream that was carried out; None for closed or unfinished loads, whose stream is not the plan's."""
-        if not isinstance(self.plan.load, OpenLoad) or not self.finals:
+        if isinstance(self.plan.load, ClosedLoad) or not self.finals:
             return None
         return self.plan.stream_hash(sum(final.stream_digest for final in self.finals) % DIGEST_MODULUS)
 
@@ -243,7 +243,7 @@ class Evidence:
 
     def _planned(self) -> int:
         load, scenario = self.plan.load, self.plan.scenario
-        if not isinstance(load, OpenLoad) or self.events_of("halt"):
+        if isinstance(load, ClosedLoad) or self.events_of("halt"):
             return self.totals.counts.scheduled
         return planned_turns(load, self.plan.mix, scenario.seed, scenario.load.users)
 

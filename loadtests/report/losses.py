@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loadtests.pacing.draws import user_draws
-from loadtests.pacing.schedule import arrival_times
 from loadtests.pacing.shard import shard
-from loadtests.pacing.stream import ClosedLoad
+from loadtests.pacing.stream import ClosedLoad, turns_of
 from loadtests.scenario.plan import Plan
 from loadtests.store.windows import Totals
 
@@ -67,8 +65,8 @@ def _unreported(plan: Plan, totals: Totals, missing: Sequence[int], workers: int
     planned = 0
     for worker in missing:
         for user in shard(users, worker, workers):
-            times = arrival_times(load.profile, load.process, user_draws(plan.scenario.seed, user))
-            planned += sum(time_s <= until_s[worker] for time_s in times)
+            turns = turns_of(load, plan.mix, plan.scenario.seed, user)
+            planned += sum(turn.due_s <= until_s[worker] for turn in turns)
     finals = (event["report"] for event in events if event["event"] == "worker_final")
     reported = totals.counts.scheduled - sum(final["counts"]["scheduled"] for final in finals)
     return max(0, planned - int(reported))

@@ -101,9 +101,10 @@ def _stage(state: State, elapsed_s: int) -> str:
 
 
 def _bar(state: State, elapsed_s: int, width: int) -> Text:
-    """The whole load, with a mark where a stage ends."""
+    """The whole load, with a mark where a stage ends; with more stages than can be told apart, without."""
     per_cell_s = state.total_s / width
-    borders = {int(stage.end_s / per_cell_s) for stage in state.stages[:-1]}
+    marked = state.stages[:-1] if len(state.stages) <= width // 4 else ()
+    borders = {int(stage.end_s / per_cell_s) for stage in marked}
     done = min(width, int(elapsed_s / per_cell_s))
     cells = "".join(
         (BORDER_DONE if cell in borders else DONE) if cell < done else (BORDER_TO_COME if cell in borders else TO_COME)

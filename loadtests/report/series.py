@@ -18,7 +18,7 @@ from loadtests.measure.histogram import Histogram
 from loadtests.measure.series import Series
 from loadtests.measure.snapshot import Counts
 from loadtests.measure.window import Window
-from loadtests.pacing.stream import OpenLoad
+from loadtests.pacing.stream import ClosedLoad, expected_turns
 from loadtests.report.evidence import Evidence
 from loadtests.report.marks import events_of, gauge_limits, gauge_statistic, health_lines, limits_of, stages_of
 from loadtests.report.verdict import Verdict
@@ -78,10 +78,10 @@ def planned_rates(evidence: Evidence, step_s: int, seconds: int) -> list[float] 
     What the users made of it is no measure: those that waited for the target when the load ended drop all their turns at once.
     """
     load, users = evidence.plan.load, evidence.plan.scenario.load.users
-    if not isinstance(load, OpenLoad):
+    if isinstance(load, ClosedLoad):
         return None
     edges = [*range(0, seconds, step_s), seconds]
-    upto = [users * load.profile.cumulative(min(edge, evidence.end_s)) for edge in edges]
+    upto = [expected_turns(load, users, min(edge, evidence.end_s)) for edge in edges]
     return [
         round((after - before) / (end - begin), 3)
         for (before, after), (begin, end) in zip(pairwise(upto), pairwise(edges), strict=True)

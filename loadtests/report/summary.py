@@ -7,7 +7,7 @@ from hdrh.log import HistogramLogWriter
 
 from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.series import Series
-from loadtests.pacing.stream import OpenLoad, turns_between
+from loadtests.pacing.stream import ClosedLoad, OpenLoad, expected_turns, turns_between
 from loadtests.report.authentication import authentication_costs
 from loadtests.report.evidence import Evidence
 from loadtests.scenario.plan import Plan
@@ -61,10 +61,11 @@ def due_rate(plan: Plan, from_s: float, to_s: float) -> float | None:
     They are counted, one by one where arrivals are random; of more than MOST_COUNTED the plan's mean stands for them.
     """
     load, users, seed = plan.load, plan.scenario.load.users, plan.scenario.seed
-    if not isinstance(load, OpenLoad):
+    if isinstance(load, ClosedLoad):
         return None
-    if load.process != "constant" and users * load.profile.cumulative(to_s) > MOST_COUNTED:
-        return users * (load.profile.cumulative(to_s) - load.profile.cumulative(from_s)) / (to_s - from_s)
+    upto = expected_turns(load, users, to_s)
+    if isinstance(load, OpenLoad) and load.process != "constant" and upto > MOST_COUNTED:
+        return (upto - expected_turns(load, users, from_s)) / (to_s - from_s)
     return turns_between(load, seed, users, from_s, to_s) / (to_s - from_s)
 
 

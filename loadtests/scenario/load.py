@@ -1,5 +1,6 @@
 """From a file and overrides to a plan, or to every problem at once with its place in the file."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
 from loadtests.scenario.schema import Load, ObjectiveTable, Scenario, Stage
+from loadtests.scenario.speed import at_speed
 from loadtests.scenario.system import Fault
 from loadtests.settings import Overrides
 from loadtests.traffic import journeys
+from loadtests.traffic.recording import digest_of
 from loadtests.units import duration_text, parse_duration
 
 FOLDER = "scenarios"
@@ -77,13 +80,19 @@ def _text(objective: str | ObjectiveTable) -> str:
 
 
 def _override(path: Path, scenario: Scenario, overrides: Overrides) -> Scenario:
-    """The scenario with the overrides in it; a new duration stretches ramp, stages and the faults' moments in proportion."""
+    """The scenario with the overrides in it, at its speed.
+
+    A new duration stretches ramp, stages and the faults' moments in proportion.
+    """
+    scenario = at_speed(scenario, _speed(overrides, scenario.load.speed))
     changes: dict[str, Any] = {}
     load: dict[str, Any] = {}
     if overrides.users is not None:
         load["users"] = _whole(overrides, "users", overrides.users, least=1)
     if overrides.duration is not None:
         duration_s = _positive_duration(overrides)
+        if scenario.load.recording is not None:
+            raise InputError(f"{overrides.sources['duration']}: a recording lasts as long as it does; change its speed instead")
         load.update(_stretched(scenario.load, duration_s))
         changes["faults"] = [_stretched_fault(fault, duration_s / scenario.load.total_s) for fault in scenario.faults]
     if overrides.seed is not None:
@@ -92,6 +101,8 @@ def _override(path: Path, scenario: Scenario, overrides: Overrides) -> Scenario:
         changes["target"] = {**_dump(scenario.target), "host": overrides.host}
     data = _dump(scenario) | changes
     data["load"] = _dump(scenario.load) | load
+    if scenario.load.recording is not None:
+        data["load"]["recording"] = str((path.parent / scenario.load.recording).resolve())
     data["journeys"] = [str((path.parent / file).resolve()) for file in scenario.journeys]
     try:
         return Scenario.model_validate(data)
@@ -114,6 +125,18 @@ def _whole(overrides: Overrides, name: str, text: str, least: int) -> int:
     if not (text.isascii() and text.strip().isdigit()) or int(text) < least:
         raise InputError(f"{overrides.sources[name]}: must be a whole number of at least {least} (got {text!r})")
     return int(text)
+
+
+def _speed(overrides: Overrides, own: float) -> float:
+    if overrides.speed is None:
+        return own
+    try:
+        speed = float(overrides.speed)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise InputError(f"{overrides.sources['speed']}: must be a number above 0, such as 2 or 0.5 (got {overrides.speed!r})")
+    return speed
 
 
 def _positive_duration(overrides: Overrides) -> float:
@@ -158,8 +181,13 @@ def _freeze(original: Scenario, scenario: Scenario) -> Plan:
             targets.append(value.target or str(asked))
             texts[name] = str(asked.scaled(factor))
     texts.update(implicit_objectives(scenario, texts))
-    plan = Plan(scenario=scenario, objectives=texts)
-    return plan.model_copy(update={"notes": (_note(plan, targets, factor),)}) if targets else plan
+    recording = scenario.load.recording
+    digest = None if recording is None else digest_of(Path(recording))
+    plan = Plan(scenario=scenario, objectives=texts, recording=digest)
+    notes = [_note(plan, targets, factor)] if targets else []
+    if scenario.load.speed != 1:
+        notes.append(f"Time runs {scenario.load.speed:g} times as fast as the scenario's load has it.")
+    return plan.model_copy(update={"notes": tuple(notes)}) if notes else plan
 
 
 def _note(plan: Plan, targets: list[str], factor: float) -> str:

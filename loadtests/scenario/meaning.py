@@ -12,13 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from loadtests.errors import Problem
+from loadtests.errors import InputError, Problem
 from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.scenario.plan import metrics
-from loadtests.scenario.schema import Load
+from loadtests.scenario.schema import Load, Request
 from loadtests.scenario.system import Fault, Probes, Tasks
 from loadtests.traffic import journeys
+from loadtests.traffic.recording import read_recording
 from loadtests.traffic.tokens import AUTH_SERIES
 from loadtests.units import duration_text
 
@@ -31,6 +32,7 @@ def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
     for index, file in enumerate(_list(data.get("journeys"))):
         if isinstance(file, str):
             yield from _journey_file(path, index, file)
+    yield from _requests(path, data)
     requests: set[str] | None = {*AUTH_SERIES}
     for index, share in enumerate(_list(data.get("mix"))):
         name = _table(share).get("journey")
@@ -42,6 +44,7 @@ def check_meaning(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
         if journey is None and isinstance(name, str):
             known = ", ".join(sorted(journeys.REGISTRY))
             yield Problem(str(path), f"mix[{index}].journey", f"unknown journey {name!r} (there are: {known})")
+    yield from _recording(path, data)
     yield from _faults(path, data)
     asked = _asked(data, requests)
     if asked is not None:  # without the gauges, half of the objectives would seem wrong
@@ -71,7 +74,8 @@ def _asked(data: dict[str, Any], requests: set[str] | None) -> _Asked | None:
         tasks = Tasks.model_validate(data["tasks"]) if "tasks" in data else None
     except ValidationError:
         return None
-    staged = bool(_table(data.get("load")).get("stages"))
+    load = _table(data.get("load"))
+    staged = bool(load.get("stages") or load.get("recording"))
     return _Asked(probes, tasks is not None, requests, set(_faulty(data)), staged, metrics(probes, tasks))
 
 
@@ -96,6 +100,33 @@ def _journey_file(path: Path, index: int, file: str) -> Iterator[Problem]:
         journeys.load_file(path.parent / file)
     except (Exception, SystemExit) as error:  # whatever somebody's Python file raises
         yield Problem(str(path), f"journeys[{index}]", f"{file}: {error}")
+
+
+def _requests(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
+    """Names that are taken, and what makes no request."""
+    taken = {*journeys.REGISTRY, *AUTH_SERIES}
+    for name, table in _table(data.get("requests")).items():
+        if name in taken:
+            yield Problem(str(path), f"requests.{name}", f"{name!r} is a journey already; take another name")
+            continue
+        with suppress(ValidationError):  # a problem already
+            try:
+                Request.model_validate(table).declare(name)
+            except ValueError as error:
+                if isinstance(error, ValidationError):
+                    raise
+                yield Problem(str(path), f"requests.{name}", str(error))
+
+
+def _recording(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
+    """A recording that is not there, or speaks of other journeys than the mix."""
+    file = _table(data.get("load")).get("recording")
+    if isinstance(file, str):
+        names = [_table(share).get("journey") for share in _list(data.get("mix"))]
+        try:
+            read_recording(path.parent / file, {name: index for index, name in enumerate(names) if isinstance(name, str)})
+        except InputError as error:
+            yield Problem(str(path), "load.recording", str(error))
 
 
 def _faults(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
@@ -160,7 +191,7 @@ def why_not_abort(objective: Objective, staged: bool) -> Iterator[str]:
     elif metric.kind == "count" and objective.comparison in (">", ">="):
         yield f"a lower limit of {metric.name} is missed until it is reached; leave out abort_on_fail"
     elif metric.kind == "rate" and staged:
-        yield f"with load.stages no part of the load has the full {metric.name}; leave out abort_on_fail"
+        yield f"with load.stages or a recording no part of the load has the full {metric.name}; leave out abort_on_fail"
 
 
 def _selector(objective: Objective, asked: _Asked) -> Iterator[str]:

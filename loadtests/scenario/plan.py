@@ -5,18 +5,22 @@ import math
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b, sha256
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from loadtests.errors import InputError
 from loadtests.objectives import catalog
 from loadtests.objectives.grammar import BUILT_IN, Metric, Objective, parse_objective
 from loadtests.pacing.mix import Mix
+from loadtests.pacing.recorded import RecordedLoad
 from loadtests.pacing.schedule import RateProfile, wave
-from loadtests.pacing.stream import ClosedLoad, OpenLoad
+from loadtests.pacing.stream import ClosedLoad, OpenLoad, expected_turns
 from loadtests.scenario.schema import Load, Scenario, Stage
 from loadtests.scenario.system import Probes, Selection, Tasks
 from loadtests.traffic.payloads import payload_digest, task_payloads
+from loadtests.traffic.recording import digest_of, read_recording
 
 
 class Plan(BaseModel):
@@ -29,14 +33,32 @@ class Plan(BaseModel):
     """Name to objective, scaled to the number of users."""
     notes: tuple[str, ...] = ()
     """What a reader of the verdict must know about the plan."""
+    recording: str | None = None
+    """SHA-256 of the load's recording, if it has one."""
 
     @cached_property
-    def load(self) -> OpenLoad | ClosedLoad:
-        """The load as pacing understands it."""
+    def load(self) -> OpenLoad | ClosedLoad | RecordedLoad:
+        """The load as pacing understands it. Raises InputError when a recording is no longer that of the plan."""
         load = self.scenario.load
         if load.think_time is not None:
             return ClosedLoad(load.think_time[0], load.think_time[1], load.total_s)
+        if load.arrivals == "recorded":
+            return self._recorded(Path(load.recording or ""))
         return OpenLoad(rate_profile(load), load.arrivals)
+
+    def _recorded(self, path: Path) -> RecordedLoad:
+        if digest_of(path) != self.recording:
+            raise InputError(f"{path}: another recording than that of the plan")
+        load = self.scenario.load
+        moments_us, found = read_recording(path, {share.journey: index for index, share in enumerate(self.scenario.mix)})
+        return RecordedLoad(moments_us, found, load.users, load.total_s, load.speed)
+
+    def with_recording(self, path: Path) -> "Plan":
+        """The same plan, its recording read from a copy, where there is one."""
+        if self.recording is None or not path.exists():
+            return self
+        load = self.scenario.load.model_copy(update={"recording": str(path)})
+        return self.model_copy(update={"scenario": self.scenario.model_copy(update={"load": load})})
 
     @cached_property
     def mix(self) -> Mix:
@@ -67,14 +89,17 @@ class Plan(BaseModel):
         """Turns per second offered in the steady part; None for a closed model, which offers what the target permits."""
         if isinstance(self.load, ClosedLoad):
             return None
-        profile = self.load.profile
-        turns = profile.total - profile.cumulative(self.steady_from_s)
-        return self.scenario.load.users * turns / (profile.duration_s - self.steady_from_s)
+        load = self.scenario.load
+        upto, before = (expected_turns(self.load, load.users, time_s) for time_s in (load.total_s, self.steady_from_s))
+        return (upto - before) / (load.total_s - self.steady_from_s)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the plan's canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of the plan's canonical JSON; of a recording counts what is in it, not where it lies."""
+        data = self.model_dump(mode="json")
+        if self.recording is not None:
+            data["scenario"]["load"]["recording"] = None
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return sha256(text.encode()).hexdigest()
 
     def stream_hash(self, digest: int) -> str:

@@ -7,6 +7,10 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from loadtests.scenario.fields import Duration, Number, Ratio, Size, Table, Whole
 from loadtests.scenario.system import Fault, Probes, Stack, Tasks
+from loadtests.traffic.requests import declare
+
+PATH = r"^/[!-z|~]*$"
+"""Visible characters of ASCII, but no braces."""
 
 
 def _port_is_one(host: str) -> str:
@@ -109,8 +113,12 @@ class Load(Table):
     """The rate climbs from 0 to full in this time; rates are judged after it."""
     rate_per_user: Annotated[Number, Field(gt=0)] = 1.0
     """Turns per second of each user (open model)."""
-    arrivals: Literal["constant", "uniform", "poisson"] = "constant"
-    """Each user's turns come evenly, anywhere in even intervals, or as a Poisson process."""
+    arrivals: Literal["constant", "uniform", "poisson", "recorded"] = "constant"
+    """Each user's turns come evenly, anywhere in even intervals, as a Poisson process, or at the moments of `recording`."""
+    recording: str | None = None
+    """File with a line a request, `MICROSECONDS NAME`, relative to the scenario; users take turns with its requests."""
+    speed: Annotated[Number, Field(gt=0)] = 1.0
+    """Time runs so many times as fast: what the load says of durations is divided by it, rates are multiplied."""
     stages: tuple[Stage, ...] = ()
     """Levels of the rate, one after the other, from 0."""
     think_time: tuple[Duration, Duration] | None = None
@@ -138,6 +146,14 @@ class Load(Table):
             raise ValueError("think_time is [shortest, longest]")
         return self
 
+    @model_validator(mode="after")
+    def _recorded(self) -> "Load":
+        if (self.arrivals == "recorded") != (self.recording is not None):
+            raise ValueError("arrivals = 'recorded' and a recording belong together")
+        if self.recording is not None and (self.model == "closed" or self.duration is None or self.ramp_up):
+            raise ValueError("a recording is an open model with a duration, and has no ramp_up")
+        return self
+
     @property
     def total_s(self) -> float:
         """Length of the whole load in seconds."""
@@ -148,9 +164,36 @@ class Share(Table):
     """One entry of `mix`."""
 
     journey: str
-    """Name of a journey: `list_tasks`, `create_task`, or one of your own."""
+    """Name of a journey: `list_tasks`, `create_task`, one of `requests`, or one of your own."""
     weight: Annotated[Number, Field(gt=0)] = 1.0
     """Its share of all turns, in proportion to the other weights."""
+
+
+class Request(Table):
+    """`[requests.NAME]`: a journey that makes one request, under its own name."""
+
+    method: Annotated[str, Field(pattern=r"^[A-Z][A-Z-]*$")] = "GET"
+    path: Annotated[str, Field(pattern=PATH)] | None = None
+    """Path and query, as they are sent."""
+    paths: tuple[Annotated[str, Field(pattern=PATH)], ...] = ()
+    """Several of them instead: each turn asks for one, and one that is there twice is asked for twice as often."""
+    body: str | None = None
+    """What is sent with it."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Headers besides those that every request has."""
+    expect: tuple[Annotated[Whole, Field(ge=100, le=599)], ...] = ()
+    """Statuses that are ok; any below 400 when there are none."""
+
+    @model_validator(mode="after")
+    def _some_path(self) -> "Request":
+        if (self.path is None) == (not self.paths):
+            raise ValueError("a request has either a path or paths")
+        return self
+
+    def declare(self, name: str) -> None:
+        """Make it a journey of this name. Raises ValueError when it is no request."""
+        paths = self.paths if self.path is None else (self.path,)
+        declare(name, self.method, paths, body=self.body, headers=self.headers, expect=self.expect)
 
 
 class ObjectiveTable(Table):
@@ -212,6 +255,8 @@ class Scenario(Table):
     target: Target = Target()
     auth: Auth = Auth()
     load: Load
+    requests: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Request] = Field(default_factory=dict)
+    """Requests for the mix, by name; table below."""
     mix: Annotated[tuple[Share, ...], Field(min_length=1)]
     """What a turn is."""
     objectives: Annotated[dict[str, TextOrTable], Field(min_length=1)]

@@ -46,6 +46,11 @@ class RunFolder:
         return self.path / "accepted"
 
     @property
+    def recording(self) -> Path:
+        """A copy of the recording that the load followed, if it followed one."""
+        return self.path / "recording.moments"
+
+    @property
     def hdr(self) -> Path:
         """Histogram logs."""
         return self.path / "hdr"

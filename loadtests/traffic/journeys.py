@@ -153,6 +153,8 @@ def as_before() -> Iterator[None]:
 
 LIST_TASKS = Prepared("GET", "/api/v1/tasks?page=1&page_size=20", name="list_tasks")
 CREATE_TASK = Prepared("POST", "/api/v1/tasks", name="create_task", headers=JSON_HEADERS, expect=(201,))
+BY_REQUEST = {(one.method, one.path.partition("?")[0]): one.name for one in (LIST_TASKS, CREATE_TASK)}
+"""Method and path, without its query, to the journey that makes this request."""
 
 
 @journey(requests=["list_tasks"])

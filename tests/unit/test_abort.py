@@ -171,7 +171,7 @@ def test_a_rate_cannot_end_a_load_with_stages(tmp_path: Path) -> None:
     table = '{ objective = "rate(list_tasks) >= 1/s", abort_on_fail = true }'
     (problem,) = problems_of(tmp_path, changed('"response_time.p95 < 200ms"', table, text))
     assert problem.key == "objectives.fast"
-    assert problem.message == "with load.stages no part of the load has the full rate; leave out abort_on_fail"
+    assert problem.message == "with load.stages or a recording no part of the load has the full rate; leave out abort_on_fail"
 
 
 @pytest.mark.parametrize(

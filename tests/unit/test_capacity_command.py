@@ -1,10 +1,12 @@
 """What `loadtest capacity` refuses, in one line each, before anything is started."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from loadtests.cli import main
+from tests.unit.texts import BASE, write_scenario
 
 NOBODY_THERE = ("--host", "http://127.0.0.1:9")
 
@@ -35,3 +37,17 @@ def test_bad_arguments(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"loadtest: {says}")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_target_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 4; the file says why nothing is known, and there is no page of nothing."""
+    out = tmp_path / "results"
+    assert main(["capacity", str(write_scenario(tmp_path, BASE)), *NOBODY_THERE, "--out", str(out), "--json"]) == 4
+    (folder,) = out.iterdir()
+    shown, error = capsys.readouterr()
+    told = json.loads((folder / "capacity.json").read_text())
+    assert told == json.loads(shown)
+    assert (told["trouble"], told["steps"]) == ("target http://127.0.0.1:9: cannot be reached: Connection refused", [])
+    assert told["bounds"]["start"] == 10.0 and told["answer"]["kind"] == "unfinished"
+    assert error.splitlines()[-1] == f"loadtest: {told['trouble']}"
+    assert not (folder / "capacity.html").exists()

@@ -9,7 +9,7 @@ from loadtests.capacity.search import Step
 from loadtests.errors import InputError
 from loadtests.orchestrate.ramp import bounds_of, line
 from loadtests.orchestrate.run import Outcome
-from loadtests.orchestrate.step import Stepper, limits_of, result_of
+from loadtests.orchestrate.step import Stepper, limits_of, rate_of_one, result_of
 from loadtests.report.found import Limit, StepResult
 from loadtests.report.summary import summarise
 from loadtests.scenario.schema import ObjectiveTable
@@ -55,6 +55,12 @@ def test_live_objectives_end_a_step(tmp_path: Path) -> None:
     tables = {name: table for name, table in plan.scenario.objectives.items() if isinstance(table, ObjectiveTable)}
     ending = {name: (table.grace, table.window) for name, table in tables.items() if table.abort_on_fail}
     assert ending == {"fast": (2.0, 3.0), "few": (2.0, 3.0), "own": (3.0, 7.0)}
+
+
+def test_what_one_user_offers(tmp_path: Path) -> None:
+    """At the full rate, whatever the ramp."""
+    text = changed("users = 10", "users = 7\nrate_per_user = 0.3", RAMPED)
+    assert rate_of_one(stepper(tmp_path, text).base()) == 0.3
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,15 @@ def test_before_the_load(tmp_path: Path) -> None:
     assert lines_of(progress._state) == [f"small  {HOST}", "stack: starting", "stack: ready"]
 
 
+def test_stages_without_number(tmp_path: Path) -> None:
+    """More than can be told apart, as a replay has them, leave the bar whole."""
+    stages = ", ".join(['{ duration = "1s", at = 1 }'] * 40)
+    state = state_of(plan_of(tmp_path, changed('duration = "10s"', f"stages = [{stages}]")), window(0))
+    _, stage, bar, *_ = lines_of(state)
+    assert stage.startswith("steady at 10/s 1/1 s (stage 1 of 40)")
+    assert bar == "━" * 2 + "─" * 78
+
+
 def test_ramp(tmp_path: Path) -> None:
     """Where the load is, what it does, its limits, and how the generator is."""
     plan = plan_of(tmp_path, asking("response_time.p95 < 200ms", "rate >= 99% of 10/s"))

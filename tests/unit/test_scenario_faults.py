@@ -41,7 +41,7 @@ ONE_FAULT = [
     ("users in words", changed("users = 10", 'users = "many"'), "load.users", "valid integer"),
     ("rate below zero", changed("users = 10", "users = 10\nrate_per_user = -1"), "load.rate_per_user", "greater than 0"),
     ("weight zero", changed("weight = 3", "weight = 0"), "mix[0].weight", "greater than 0"),
-    ("unknown process", changed("users = 10", 'users = 10\narrivals = "bursty"'), "load.arrivals", "'uniform' or 'poisson'"),
+    ("unknown process", changed("users = 10", 'users = 10\narrivals = "bursty"'), "load.arrivals", "'poisson' or 'recorded'"),
     ("ramp as long as the load", changed(DURATION, DURATION + '\nramp_up = "10s"'), "load", "ramp_up must be shorter"),
     ("no duration", changed(DURATION, ""), "load", "duration is missing"),
     (
