@@ -19,6 +19,8 @@ normal one and does not ask for percentiles beyond those that so few residuals c
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,8 @@ NOISE_LEVEL = 0.95
 """Of what two groups of runs of the same build would differ by."""
 LOUDER = 0.1
 """Chance at which these runs count as noisier than the other nights, which then say nothing about them."""
+LEAST_STEPS = 4
+"""From night to night, to tell what nights differ by."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ def change(
     if pool is None:
         return None
     drawn = _differences(pool.corrected, *sizes)
+    if not pairs:
+        drawn = drawn * _wider(history, pool.variance, pool.variance * (1 / len(one) + 1 / len(other)))
     low, high = np.quantile(drawn, [tail, 1 - tail]) * _stretch(tail, pool.freedom)
     noise = float(np.quantile(np.abs(drawn), NOISE_LEVEL)) * _stretch((1 - NOISE_LEVEL) / 2, pool.freedom)
     return Change(effect, effect + float(low), effect + float(high), noise, pool.freedom)
@@ -139,6 +145,22 @@ def _differences(residuals: Floats, size: int, other: int) -> Floats:
 def _draws(among: int, count: int) -> NDArray[np.int64]:
     """The same ones for all figures of the same number of runs."""
     return np.random.default_rng(SEED).integers(among, size=(RESAMPLES, count))
+
+
+def _wider(history: Sequence[Sequence[float]], run: float, effect: float) -> float:
+    """How much wider an effect of two groups is for what whole nights differ by: 1 where that is not known, or is nothing.
+
+    `run` and `effect` are the variances that runs of one night explain, of a run and of the effect. From one group of the
+    history to the next the mean takes a step; half of the steps are larger than their median, which the few nights in which
+    the stack did change hardly move. What is left of it when runs have explained their part, groups of two nights have besides.
+    """
+    means = [float(np.mean(group)) for group in history if group]
+    sizes = [len(group) for group in history if group]
+    if len(means) <= LEAST_STEPS or not effect:
+        return 1.0
+    step = float(np.median(np.abs(np.diff(means)))) / float(ndtri(0.75))
+    explained = run * fmean(1 / size + 1 / after for size, after in pairwise(sizes))
+    return float(np.sqrt(1 + max(0.0, step**2 - explained) / effect))
 
 
 def _stretch(tail: float, freedom: int) -> float:

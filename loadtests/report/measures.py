@@ -30,7 +30,9 @@ UNCOMPARED = ("name", "description", "objectives", "health", "stack", "journeys"
 
 
 def measures_of(folder: RunFolder) -> Measured:
-    """What a judged run measured. Raises RunError for one that has no verdict, or that is damaged."""
+    """What a judged run measured. Raises InputError for one that has no verdict, RunError for a damaged one."""
+    if not folder.file("verdict.json").exists():
+        raise InputError(f"{folder.path}: has not been judged (loadtest verdict {folder.path})")
     with readable(folder):
         manifest, summary = read_manifest(folder), read_json(folder.file("summary.json"))
         verdict = read_json(folder.file("verdict.json"))["verdict"]
@@ -93,6 +95,8 @@ def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
     """
     scenario = manifest["plan"]["scenario"]
     found = dict(_flat("", {key: value for key, value in scenario.items() if key not in UNCOMPARED}))
+    if found.get("load.recording") is not None:  # by its name, as another checkout has it elsewhere
+        found["load.recording"] = Path(str(found["load.recording"])).name
     found["journeys"] = ", ".join(Path(file).name for file in scenario["journeys"])
     found["target.timeout"] = scenario["target"]["timeout"]
     found["workers"], found["stack"] = manifest["workers"], manifest["stack"]

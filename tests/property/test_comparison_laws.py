@@ -14,7 +14,7 @@ from loadtests.report.compare import compare
 from loadtests.store.measured import Measured
 from tests.property.nights import all_of, night, shares
 
-TRIALS = 300
+TRIALS = 200
 VALUES = st.lists(st.floats(-5, 5), min_size=2, max_size=8)
 
 
@@ -53,6 +53,28 @@ def test_a_history_makes_fewer_rounds_enough() -> None:
     informed = shares(["list_tasks" in named(rng, 3, past(rng, 0.04)) for _ in range(TRIALS // 2)])
     assert alone < 0.7
     assert informed > 0.8
+
+
+def test_nights_that_differ_are_not_taken_for_builds_that_do() -> None:
+    """Groups of two nights, on a machine whose nights differ by 6 %: a history of ten tells it, and allows for it."""
+    rng = np.random.default_rng(6)
+    flags: dict[bool, list[bool]] = {True: [], False: []}
+    for _ in range(TRIALS // 2):
+        *before, old, new = (whole_night(rng, number, 0.06) for number in range(12))
+        for known, found in flags.items():
+            found.append(bool(compare(old, new, False, before if known else []).regressions))
+    assert shares(flags[True]) <= 0.05
+    assert shares(flags[False]) > 0.1
+
+
+def whole_night(rng: np.random.Generator, number: int, differ: float) -> list[Measured]:
+    """Three runs of one build in a night that is faster or slower than others."""
+    factor = float(np.exp(differ * rng.normal()))
+    runs, _ = night(rng, 3, 0.04, drift=0.0)
+    return [
+        replace(run, run_id=f"{number}-{run.run_id}", values={name: value * factor for name, value in run.values.items()})
+        for run in runs
+    ]
 
 
 def named(rng: np.random.Generator, rounds: int, history: Sequence[Sequence[Measured]] = ()) -> set[str]:

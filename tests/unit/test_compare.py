@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -217,3 +219,10 @@ def test_the_json_has_everything() -> None:
     data = json.loads(json.dumps(comparison.to_json()))
     assert (data["verdict"], data["baseline"], data["pairs"]) == ("regression", ["a0", "a1", "a2", "a3", "a4"], True)
     assert data["rows"][0]["flag"] == "regression"
+
+
+def test_the_command_line_does_without_numpy() -> None:
+    """A run and its master do not pay for what only a comparison needs."""
+    script = "import sys, loadtests.cli; print(sorted({'numpy', 'scipy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

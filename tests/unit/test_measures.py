@@ -98,6 +98,14 @@ def test_the_host_counts_for_a_target_that_the_run_did_not_start(tmp_path: Path)
     assert (own["servers"], own["stack_settings.CACHE"]) == ("wheels", "off")
 
 
+def test_a_run_without_a_verdict_is_no_result(tmp_path: Path) -> None:
+    """It says how to get one."""
+    folder = judged(tmp_path)
+    folder.file("verdict.json").unlink()
+    with pytest.raises(InputError, match=r"has not been judged \(loadtest verdict /"):
+        measures_of(folder)
+
+
 def test_runs_are_found_in_a_folder_in_their_order(tmp_path: Path) -> None:
     """A run's own folder is one run; `latest` is none; neither is an error."""
     first = judged(tmp_path)
