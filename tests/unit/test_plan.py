@@ -174,3 +174,11 @@ def test_journey_files_become_absolute(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("")
     plan = plan_of(tmp_path, changed('name = "small"', 'name = "small"\njourneys = ["empty.py"]'))
     assert plan.scenario.journeys == (str(tmp_path.resolve() / "empty.py"),)
+
+
+def test_another_stack_changes_nothing_else(tmp_path: Path) -> None:
+    """The plan still knows its recording, its objectives and its notes."""
+    plan = plan_of(tmp_path, FULL, users="5").model_copy(update={"recording": "12ab"})
+    other = plan.with_stack("../other/backend/stack.toml")
+    assert other.scenario.stack.definition == "../other/backend/stack.toml"
+    assert (other.recording, other.objectives, other.notes) == ("12ab", plan.objectives, plan.notes)
