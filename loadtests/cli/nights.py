@@ -8,7 +8,7 @@ from rich.console import Console
 from loadtests.cli.commands import Commands
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.preflight import default_workers
+from loadtests.orchestrate.preflight import default_workers, usable_cores
 from loadtests.orchestrate.run import Options
 from loadtests.scenario.suite import find_suite, load_suite
 
@@ -35,7 +35,7 @@ def _nightly(options: argparse.Namespace) -> ExitCode:
     # NumPy and SciPy take a third of a second and 50 MB, which `loadtest run` does not have to pay.
     from loadtests.orchestrate.nightly import Night, NightOptions  # noqa: PLC0415
 
-    suite, plans = load_suite(find_suite(options.suite))
+    suite, plans = load_suite(find_suite(options.suite), usable_cores())
     for name, value in (("--rounds", options.rounds), ("--workers", options.workers)):
         if value is not None and value < 1:
             raise InputError(f"{name}: must be at least 1 (got {value})")

@@ -4,6 +4,8 @@ import http.client
 import os
 import resource
 import time
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -107,4 +109,13 @@ def _status(host: str, path: str, headers: dict[str, str]) -> int:
 
 def default_workers() -> int:
     """A worker for every two cores: the stack under test wants the others."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    return max(1, usable_cores() // 2)
+
+
+def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that this process may use: a container on a large machine may have few of its cores, or of their time."""
+    cores = len(os.sched_getaffinity(0))
+    with suppress(OSError, ValueError):  # no file, or `max`: no quota
+        share_us, period_us = quota.read_text(encoding="ascii").split()
+        cores = min(cores, max(1, int(share_us) // int(period_us)))
+    return cores

@@ -130,6 +130,10 @@ class Run:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
+        except RunError as error:
+            if self._signals:  # whoever starts several runs must not take it for one that broke
+                raise InterruptedRun(f"interrupted; {error}") from error
+            raise
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

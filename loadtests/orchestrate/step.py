@@ -40,6 +40,8 @@ class Stepper:
     plateau_s: float
     definition: str | None = None
     """File that defines the stack, where it is another one than the scenario's."""
+    environ: Mapping[str, str] | None = None
+    """Where overrides are looked for; None for the environment of this process."""
 
     def base(self) -> Plan:
         """The scenario as its file has it. Raises InputError for one whose rate cannot be chosen."""
@@ -61,7 +63,7 @@ class Stepper:
         return ending_early(self._loaded(flags))
 
     def _loaded(self, flags: Mapping[str, str]) -> Plan:
-        plan = load_plan(self.path, overrides({**flags, "seed": self.seed, "host": self.host}))
+        plan = load_plan(self.path, overrides({**flags, "seed": self.seed, "host": self.host}, self.environ))
         return plan if self.definition is None else plan.with_stack(self.definition)
 
     def length_s(self, step: Step) -> float:

@@ -2,16 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from loadtests.errors import LoadtestError
 from loadtests.exitcodes import ExitCode
-from loadtests.measure.changepoints import ChangePoint
 from loadtests.report.compare import Comparison
 from loadtests.report.compare_text import markdown
+from loadtests.report.markdown import plain
+from loadtests.report.trend import Since
 from loadtests.store.measured import Measured
 
 VERSION = 1
+NOTHING = "nothing to compare it with yet"
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,20 @@ class PartReport:
     comparison: Comparison | None
     untold: str = ""
     """Why there is no comparison."""
-    changes: Mapping[str, Sequence[ChangePoint]] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Since]] = field(default_factory=dict)
     """By figure, over the medians of the nights, oldest first."""
-    nights: Sequence[str] = ()
-    """The nights that `changes` count."""
+    undecided: bool = False
+    """There is a baseline, and no run on one of the sides that can be believed."""
 
     @property
     def word(self) -> str:
-        """What most of its runs were, `pass`, `fail` or `invalid`; of words that are as many the worst."""
+        """What most of its runs were, `pass`, `fail` or `invalid`; of words that are as many the worst.
+
+        One that passed and could not be compared with its baseline tells nothing: `invalid`.
+        """
         counted = Counter(run.verdict for run in self.candidate)
-        return max(("invalid", "fail", "pass"), key=lambda word: counted[word])
+        word = max(("invalid", "fail", "pass"), key=lambda word: counted[word])
+        return "invalid" if word == "pass" and self.undecided else word
 
     @property
     def tally(self) -> str:
@@ -53,6 +60,8 @@ class NightReport:
     """What it was compared with, in words."""
     parts: Sequence[PartReport]
     notes: Sequence[str] = ()
+    ended: LoadtestError | None = None
+    """What ended it before its time."""
 
     @property
     def regressions(self) -> list[str]:
@@ -62,7 +71,12 @@ class NightReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        """FAIL for a regression, or a part that most runs missed objectives of; INVALID for one that tells nothing."""
+        """FAIL for a regression, or a part that most runs missed objectives of; INVALID for one that tells nothing.
+
+        Of a night that ended early that of its error.
+        """
+        if self.ended is not None:
+            return self.ended.exit_code
         words = [part.word for part in self.parts]
         if self.regressions or "fail" in words:
             return ExitCode.FAIL
@@ -71,14 +85,18 @@ class NightReport:
     @property
     def headline(self) -> str:
         """One line that says it all."""
+        if self.ended is not None:
+            return f"ENDED EARLY: {' '.join(str(self.ended).split())}"
         if self.regressions:
             return f"REGRESSION in {', '.join(self.regressions)}"
         for word in ("fail", "invalid"):
             named = [part.name for part in self.parts if part.word == word]
             if named:
                 return f"{word.upper()} in {', '.join(named)}"
-        compared = any(part.comparison is not None for part in self.parts)
-        return "no regression" if compared else "everything passed; nothing to compare it with yet"
+        compared = [part.comparison for part in self.parts if part.comparison is not None]
+        if any(one.noise_known for one in compared):
+            return "no regression"
+        return "no regression known: one run a side can show none" if compared else f"everything passed; {NOTHING}"
 
     def to_json(self) -> dict[str, Any]:
         """As `night.json` has it."""
@@ -106,25 +124,21 @@ def _part(part: PartReport) -> dict[str, Any]:
         "verdicts": [run.verdict for run in part.candidate],
         "untold": part.untold,
         "comparison": None if part.comparison is None else part.comparison.to_json(),
-        "changes": {figure: [_change(part, one) for one in found] for figure, found in part.changes.items()},
+        "changes": {figure: [asdict(one) for one in found] for figure, found in part.changes.items()},
     }
 
 
-def _change(part: PartReport, one: ChangePoint) -> dict[str, Any]:
-    return {"night": part.nights[one.index], "before": one.before, "after": one.after, "relative": one.relative}
-
-
 def _lines(night: NightReport) -> Iterator[str]:
-    yield f"## {night.suite}: {night.headline}"
+    yield f"## {night.suite}: {plain(night.headline)}"
     yield ""
-    yield f"{night.description} Build {night.commit}, night {night.night}, against {night.baseline}."
+    yield f"{plain(night.description)} Build {night.commit}, night {night.night}, against {plain(night.baseline)}."
     yield ""
     yield "| part | runs | against the baseline |"
     yield "|---|---|---|"
     for part in night.parts:
-        yield f"| {part.name} | {part.tally} | {_told(part)} |"
+        yield f"| {part.name} | {part.tally or 'none'} | {_told(part)} |"
     for text in night.notes:
-        yield f"\n> {text}"
+        yield f"\n> {plain(text)}"
     for part in night.parts:
         yield from _of_part(part)
 
@@ -132,10 +146,11 @@ def _lines(night: NightReport) -> Iterator[str]:
 def _told(part: PartReport) -> str:
     one = part.comparison
     if one is None:
-        return part.untold
-    words = [f"**slower: {row.figure}**" for row in one.regressions]
-    words += [f"better: {row.figure}" for row in one.improvements] + [f"suspect: {row.figure}" for row in one.suspects]
-    return ", ".join(words) or "no regression"
+        return plain(part.untold)
+    words = [f"**slower: {plain(row.figure)}**" for row in one.regressions]
+    words += [f"better: {plain(row.figure)}" for row in one.improvements]
+    words += [f"suspect: {plain(row.figure)}" for row in one.suspects]
+    return ", ".join(words) or ("no regression" if one.noise_known else "one run a side can show no regression")
 
 
 def _of_part(part: PartReport) -> Iterator[str]:
@@ -145,4 +160,4 @@ def _of_part(part: PartReport) -> Iterator[str]:
     for figure, found in part.changes.items():
         for one in found:
             change = "another one" if one.relative is None else f"{one.relative:+.1%}"
-            yield f"\n{part.name}: {figure} has been {change} since night {part.nights[one.index]}."
+            yield f"\n{part.name}: {plain(figure)} has been {change} since night {one.night}."

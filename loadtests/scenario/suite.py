@@ -1,6 +1,5 @@
 """A suite file: which scenarios are run together, how often, and how much of each this machine is asked for."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,7 +28,7 @@ class Part(Table):
     users: Annotated[Whole, Field(ge=1)] | None = None
     """Users; left out, the scenario's."""
     users_per_core: Annotated[Whole, Field(ge=1)] | None = None
-    """Users for each core of the machine."""
+    """Users for each core that may be used."""
     duration: Annotated[Duration, Field(gt=0)] | None = None
     """Length of the load; left out, the scenario's."""
 
@@ -58,6 +57,8 @@ class Suite(Table):
     """How often every part is run; with fewer than three it is hardly known how much runs of one build differ."""
     least_effect: Annotated[Ratio, Field(gt=0)] = 0.05
     """A change that is smaller is not called a regression, however sure it is."""
+    keep_nights: Annotated[Whole, Field(ge=1)] = 30
+    """Nights whose runs' folders stay, beside those of the baseline; of older ones the summary and the history do."""
     parts: Annotated[tuple[Part, ...], Field(min_length=1)]
     """What is run in each round."""
 
@@ -76,7 +77,7 @@ def find_suite(name: str) -> Path:
     return find_file("suite", Path(FOLDER), name)
 
 
-def load_suite(path: Path, cores: int | None = None) -> tuple[Suite, dict[str, Plan]]:
+def load_suite(path: Path, cores: int) -> tuple[Suite, dict[str, Plan]]:
     """The suite and the plan of each part by its name. Raises ScenarioError with the problems of the suite, or of a scenario.
 
     What the shell exports for single runs (`LOADTEST_USERS` ...) does not change a suite: nights must be alike.
@@ -85,7 +86,6 @@ def load_suite(path: Path, cores: int | None = None) -> tuple[Suite, dict[str, P
         suite = Suite.model_validate(read_toml(path))
     except ValidationError as error:
         raise ScenarioError(list(problems_of(path, error, Suite))) from error
-    cores = cores or os.cpu_count() or 1
     plans: dict[str, Plan] = {}
     for index, part in enumerate(suite.parts):
         plan = load_plan(find_scenario(part.scenario), _overrides(part, f"{path}: parts[{index}]", cores))

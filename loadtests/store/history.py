@@ -22,6 +22,8 @@ class Entry:
 
     night: str
     suite: str
+    part: str
+    """Its name in the suite."""
     side: Side
     round: int
     """From 1; both sides of a round were run one after the other."""
@@ -29,15 +31,16 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """As the file has it."""
-        head = {"version": VERSION, "night": self.night, "suite": self.suite, "side": self.side, "round": self.round}
-        return {**head, "measured": self.measured.to_json()}
+        head = {"version": VERSION, "night": self.night, "suite": self.suite}
+        return {**head, "part": self.part, "side": self.side, "round": self.round, "measured": self.measured.to_json()}
 
     @classmethod
     def from_json(cls, data: Any) -> "Entry":
         """What `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
         if data["version"] != VERSION:
             raise ValueError(f"is of version {data['version']}, this harness reads version {VERSION}")
-        return cls(data["night"], data["suite"], data["side"], data["round"], Measured.from_json(data["measured"]))
+        measured = Measured.from_json(data["measured"])
+        return cls(data["night"], data["suite"], data["part"], data["side"], data["round"], measured)
 
 
 @dataclass(frozen=True)

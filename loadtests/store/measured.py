@@ -37,9 +37,9 @@ class Measured:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Measured":
-        """What `to_json` wrote. Raises ValueError for another version."""
-        if data.get("version") != VERSION:
-            raise ValueError(f"figures of version {data.get('version')}, this harness reads version {VERSION}")
+        """What `to_json` wrote. Raises ValueError for another version, KeyError and TypeError for anything else."""
+        if data["version"] != VERSION:
+            raise ValueError(f"figures of version {data['version']}, this harness reads version {VERSION}")
         return cls(**{name: data[name] for name in cls.__dataclass_fields__})
 
 

@@ -1,8 +1,10 @@
 """The folder of one night of a suite, and the baseline that nights are compared with."""
 
 import json
+import re
 import secrets
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +48,22 @@ def create_night(results: Path, suite: str, now: datetime | None = None) -> Nigh
     except OSError as error:
         raise InputError(f"results folder {results}: cannot be written: {error.strerror}") from error
     return NightFolder(path)
+
+
+def remove_old_runs(results: Path, suite: str, keep: int, but: Collection[str] = ()) -> None:
+    """Remove the folders of runs of all nights of a suite except the newest `keep`, and those of `but`.
+
+    Summaries stay, and history and baseline need no runs. Raises InputError when they cannot be removed.
+    """
+    mine = re.compile(rf"\d{{8}}T\d{{6}}-{re.escape(suite)}-[0-9a-f]{{4}}")
+    nights = sorted((path for path in results.glob("*/") if mine.fullmatch(path.name) and not path.is_symlink()), reverse=True)
+    with_runs = [night for night in map(NightFolder, nights) if night.runs.is_dir()]
+    for night in with_runs[keep:]:
+        if night.night not in but:
+            try:
+                shutil.rmtree(night.runs)
+            except OSError as error:
+                raise InputError(f"{night.runs}: the runs of an old night cannot be removed: {error.strerror}") from error
 
 
 def baseline_file(results: Path, suite: str) -> Path:

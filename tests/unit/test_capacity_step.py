@@ -49,6 +49,17 @@ def test_a_step_is_the_scenario_at_another_rate_and_length(tmp_path: Path) -> No
     assert (plateau.users, plateau.duration, plateau.ramp_up) == (500, 40.0, 10.0)
 
 
+def test_a_search_can_be_deaf_to_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on the command line follows what is exported; one of a suite is alike each night."""
+    monkeypatch.setenv("LOADTEST_SEED", "77")
+    monkeypatch.setenv("LOADTEST_USERS", "3")
+    asked = stepper(tmp_path, ASKING)
+    assert (asked.base().scenario.seed, asked.base().scenario.load.users) == (77, 3)
+    deaf = replace(asked, environ={})
+    assert (deaf.base().scenario.seed, deaf.base().scenario.load.users) == (1, 10)
+    assert deaf.plan(Step(250.0), per_user=1.0).scenario.seed == 1
+
+
 def test_live_objectives_end_a_step(tmp_path: Path) -> None:
     """After its ramp, over half of the rest; not rates and lower limits of gauges, nor what is known at the end only."""
     plan = stepper(tmp_path, ASKING).plan(Step(100.0), per_user=1.0)

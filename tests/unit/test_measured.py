@@ -18,7 +18,7 @@ RUN = run_of({"failure_ratio": 0.0, "service_time(list_tasks).p50": 0.01})
 def entry(night: str, number: int, side: str = "candidate", **changes: object) -> Entry:
     """A line of the history."""
     measured = replace(run_of({"failure_ratio": 0.0}, number), **changes)  # type: ignore[arg-type]
-    return Entry(night, "nightly", side, number, measured)  # type: ignore[arg-type]
+    return Entry(night, "nightly", "lists", side, number, measured)  # type: ignore[arg-type]
 
 
 def with_conditions(**changes: object) -> Measured:
@@ -84,8 +84,9 @@ def test_a_torn_last_line_is_told_and_spoils_no_later_one(tmp_path: Path) -> Non
 def test_lines_that_are_no_entries_are_told(tmp_path: Path) -> None:
     """Each with its number and the reason."""
     path = tmp_path / "h.jsonl"
-    path.write_text('{"version": 9}\n[]\n{}\n')
-    assert len(read_history(path).notes) == 3
+    whole = json.dumps({**entry("n1", 1).to_json(), "measured": None})
+    path.write_text(f'{{"version": 9}}\n[]\n{{}}\n{whole}\n')
+    assert len(read_history(path).notes) == 4
     assert read_history(path).notes[0] == f"{path}:1: left out: is of version 9, this harness reads version 1"
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from loadtests.errors import NotReadyError
 from loadtests.exitcodes import ExitCode
-from loadtests.measure.changepoints import ChangePoint
 from loadtests.report.compare import compare
 from loadtests.report.night import NightReport, PartReport
+from loadtests.report.trend import Since
 from loadtests.store.measured import Measured
 
 P50 = "service_time(list_tasks).p50"
@@ -83,8 +84,7 @@ def test_a_regression_beats_an_invalid_part() -> None:
 
 def test_a_change_in_the_history_is_told() -> None:
     """Since which night, and by how much."""
-    nights = [f"n{number}" for number in range(6)]
-    part = PartReport("phase5", _runs([4.0]), None, "", {P50: [ChangePoint(3, 0.004, 0.005)]}, nights)
+    part = PartReport("phase5", _runs([4.0]), None, "", {P50: [Since("n3", 0.004, 0.005, 0.25)]})
     assert f"phase5: {P50} has been +25.0% since night n3." in _night(part).markdown()
     (change,) = _night(part).to_json()["parts"]["phase5"]["changes"][P50]
     assert (change["night"], change["before"], change["after"]) == ("n3", 0.004, 0.005)
@@ -99,3 +99,32 @@ def test_a_capacity_that_fell_is_a_regression() -> None:
     known = searches([3500, 3550, 3450], "b")
     assert _night(_part(searches([2500, 2550, 2450], "a"), known)).regressions == ["phase5: capacity"]
     assert _night(_part(searches([4500, 4550, 4450], "a"), known)).exit_code is ExitCode.PASS
+
+
+def test_one_run_a_side_is_not_called_no_regression() -> None:
+    """Nothing could have been flagged, and that is said."""
+    night = _night(_part(_runs([8.0]), _runs([4.0], name="b")))
+    assert night.headline == "no regression known: one run a side can show none"
+    assert "| phase5 | 1 pass | one run a side can show no regression |" in night.markdown()
+
+
+def test_a_part_without_a_run_to_compare_with_tells_nothing() -> None:
+    """That nothing of the baseline can be believed is no pass."""
+    part = PartReport("phase5", _runs([4.0]), None, "no run of the baseline is left", undecided=True)
+    assert _night(part).exit_code is ExitCode.INVALID
+    assert _night(part).headline == "INVALID in phase5"
+
+
+def test_a_night_that_ended_early_says_why() -> None:
+    """With the exit code of its error, whatever its runs were."""
+    night = replace(_night(_part(_runs([4.0]), untold="not compared")), ended=NotReadyError("api: gave up\nits log"))
+    assert (night.exit_code, night.headline) == (ExitCode.NOT_READY, "ENDED EARLY: api: gave up its log")
+    assert night.markdown().startswith("## nightly: ENDED EARLY: api: gave up its log\n")
+
+
+def test_names_are_no_markup() -> None:
+    """A request is called what its scenario says."""
+    figure = "service_time(<b>|x).p50"
+    slow, fast = ([replace(run, values={figure: run.values[P50]}) for run in runs] for runs in (_runs([8, 8.1, 7.9]), BASELINE))
+    (line,) = [line for line in _night(_part(slow, fast)).markdown().splitlines() if line.startswith("| phase5")]
+    assert line.endswith(r"**slower: service_time(\<b>\|x).p50** |")

@@ -19,7 +19,7 @@ def _written(folder: Path, *parts: str, head: str = 'name = "s"') -> Path:
 @pytest.mark.parametrize("name", ["nightly", "pull-request"])
 def test_suites_of_the_project_are_valid(name: str) -> None:
     """Each suite's scenarios exist, and each part has a plan under its title."""
-    suite, plans = load_suite(find_suite(name))
+    suite, plans = load_suite(find_suite(name), cores=2)
     assert suite.name == name
     assert list(plans) == [part.title for part in suite.parts]
 
@@ -36,7 +36,7 @@ def test_users_follow_the_machine(tmp_path: Path) -> None:
 def test_the_shell_does_not_change_a_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is exported for single runs is not meant for a suite."""
     monkeypatch.setenv("LOADTEST_USERS", "7")
-    _, plans = load_suite(_written(tmp_path, PART.format(scenario="smoke")))
+    _, plans = load_suite(_written(tmp_path, PART.format(scenario="smoke")), cores=2)
     assert plans["smoke"].scenario.load.users == 20
 
 
@@ -56,7 +56,7 @@ SMOKE = PART.format(scenario="smoke")
 def test_faults_of_a_suite(parts: str, says: str, tmp_path: Path) -> None:
     """Each is one line with its key."""
     with pytest.raises(ScenarioError) as caught:
-        load_suite(_written(tmp_path, parts))
+        load_suite(_written(tmp_path, parts), cores=2)
     (problem,) = caught.value.problems
     assert says in str(problem)
 
@@ -66,4 +66,4 @@ def test_unknown_names_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"suite 'night' is unknown \(in suites/ there are: nightly, pull-request\)"):
         find_suite("night")
     with pytest.raises(InputError, match="scenario 'smok' is unknown"):
-        load_suite(_written(tmp_path, PART.format(scenario="smok")))
+        load_suite(_written(tmp_path, PART.format(scenario="smok")), cores=2)
