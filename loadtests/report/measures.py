@@ -58,24 +58,33 @@ def measures_of(folder: RunFolder) -> Measured:
 def measures_of_search(folder: Path) -> Measured:
     """What a search for the capacity found, under the conditions of its steps. Raises RunError for one that is damaged.
 
-    How many users a step had, and for how long, is what was searched, and no condition. A search that confirmed no rate tells
-    nothing.
+    How many users a step had, and for how long, is what was searched, and no condition. A search that confirmed no rate fails
+    and has no figure; one that ended where the generator was short is not one of the target.
     """
     found = read_json(folder / "capacity.json")
     with readable(RunFolder(folder)):
         answer, steps = found["answer"], found["steps"]
+        if not steps:
+            raise ValueError("no step was tried")
         conditions = conditions_of(read_manifest(RunFolder(folder / steps[0]["folder"])))
         searched = {key: value for key, value in conditions.items() if key not in SEARCHED}
-        confirmed = answer["confirmed_by"] is not None
+        word = _word(answer)
         return Measured(
             run_id=folder.name,
             scenario=found["scenario"],
             commit=found["commit"],
             created=found["created"],
-            verdict="pass" if confirmed else "invalid",
+            verdict=word,
             conditions={**searched, "searched": "capacity"},
-            values={CAPACITY: float(answer["rate"])} if confirmed else {},
+            values={CAPACITY: float(answer["rate"])} if word == "pass" else {},
         )
+
+
+def _word(answer: Mapping[str, Any]) -> str:
+    """As `loadtest capacity` ends."""
+    if answer["short_party"] == "generator":
+        return "invalid"
+    return "pass" if answer["confirmed_by"] is not None else "fail"
 
 
 def runs_under(path: Path) -> list[RunFolder]:
@@ -95,8 +104,8 @@ def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
     """
     scenario = manifest["plan"]["scenario"]
     found = dict(_flat("", {key: value for key, value in scenario.items() if key not in UNCOMPARED}))
-    if found.get("load.recording") is not None:  # by its name, as another checkout has it elsewhere
-        found["load.recording"] = Path(str(found["load.recording"])).name
+    if found.get("load.recording") is not None:  # by its content, as another checkout has it elsewhere
+        found["load.recording"] = manifest["plan"]["recording"]
     found["journeys"] = ", ".join(Path(file).name for file in scenario["journeys"])
     found["target.timeout"] = scenario["target"]["timeout"]
     found["workers"], found["stack"] = manifest["workers"], manifest["stack"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from loadtests.errors import InputError
-from loadtests.report.measures import measures_of, runs_under
+from loadtests.errors import InputError, RunError
+from loadtests.report.measures import conditions_of, measures_of, measures_of_search, runs_under
 from loadtests.report.write import write_report
 from loadtests.store.folder import RunFolder
 from loadtests.store.measured import differences
@@ -116,3 +116,54 @@ def test_runs_are_found_in_a_folder_in_their_order(tmp_path: Path) -> None:
     assert [one.run_id for one in runs_under(first.path)] == [first.run_id]
     with pytest.raises(InputError, match="neither a run's folder"):
         runs_under(tmp_path / "nowhere")
+
+
+def searched(folder: Path, **answer: Any) -> Path:
+    """A search whose only step is a run."""
+    step = judged(folder)
+    given = {"rate": 480.0, "confirmed_by": 1, "short_party": "target", **answer}
+    steps = [{"folder": str(step.path.relative_to(folder))}]
+    head = {"scenario": "capacity", "commit": "abc", "created": "2026-01-01T00:00:00"}
+    write_json(folder / "capacity.json", {**head, "answer": given, "steps": steps})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        pytest.param({}, "pass", id="confirmed"),
+        pytest.param({"short_party": None}, "pass", id="up to the highest rate"),
+        pytest.param({"rate": None, "confirmed_by": None}, "fail", id="no rate passed"),
+        pytest.param({"short_party": "generator"}, "invalid", id="it was the generator's limit"),
+    ],
+)
+def test_a_search_has_one_figure_when_it_found_the_targets_limit(
+    answer: Mapping[str, Any], verdict: str, tmp_path: Path
+) -> None:
+    """It ends as `loadtest capacity` does; how many users its steps had is no condition."""
+    measured = measures_of_search(searched(tmp_path, **answer))
+    assert (measured.verdict, measured.values) == (verdict, {"capacity": 480.0} if verdict == "pass" else {})
+    assert measured.conditions["searched"] == "capacity" and "load.users" not in measured.conditions
+
+
+def test_a_search_without_a_step_is_damaged(tmp_path: Path) -> None:
+    """One line, as for any file that is not what was written."""
+    folder = searched(tmp_path)
+    write_json(folder / "capacity.json", {**read_json(folder / "capacity.json"), "steps": []})
+    with pytest.raises(RunError, match="a file is damaged: ValueError: no step was tried"):
+        measures_of_search(folder)
+
+
+def test_recordings_are_told_apart_by_what_is_in_them(tmp_path: Path) -> None:
+    """Two checkouts have the same one in two places; another one may have the same name."""
+    folder = judged(tmp_path)
+    plan = read_json(folder.file("manifest.json"))["plan"]
+
+    def recorded(path: str, digest: str) -> Mapping[str, Any]:
+        load = {**plan["scenario"]["load"], "recording": path}
+        manifest = read_json(folder.file("manifest.json"))
+        return conditions_of(
+            {**manifest, "plan": {**plan, "scenario": {**plan["scenario"], "load": load}, "recording": digest}}
+        )
+
+    assert recorded("/a/x.moments", "12ab") == recorded("/b/x.moments", "12ab") != recorded("/a/x.moments", "34cd")
