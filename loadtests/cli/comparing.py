@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from loadtests.cli.commands import Commands
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.report.measures import measures_of, runs_under
-from loadtests.store.history import read_history
+from loadtests.store.history import History, read_history
 from loadtests.store.measured import differences
 from loadtests.store.records import write_text
 from loadtests.units import RATIO, parse_quantity
@@ -39,6 +40,8 @@ def _compare(options: argparse.Namespace) -> ExitCode:
     # NumPy and SciPy take a third of a second and 50 MB, which `loadtest run` does not have to pay.
     from loadtests.report.compare_text import markdown, print_comparison  # noqa: PLC0415
 
+    if options.out is not None and not options.out.parent.is_dir():
+        raise InputError(f"--out {options.out}: there is no folder {options.out.parent}")
     comparison = _comparison(options)
     if options.out is not None:
         write_text(options.out, markdown(comparison))
@@ -56,11 +59,14 @@ def _comparison(options: argparse.Namespace) -> "Comparison":
     least = _least(options.least)
     folders = [runs_under(path) for path in (options.baseline, options.candidate)]
     baseline, candidate = ([measures_of(folder) for folder in side] for side in folders)
-    history = read_history(options.history) if options.history else None
-    groups = history.groups() if history else []
+    if options.history is not None and not options.history.is_file():
+        raise InputError(f"--history {options.history}: no such file")
+    history = History(()) if options.history is None else read_history(options.history)
     single = len(baseline) == len(candidate) == 1 and not differences(baseline[0], candidate[0], options.across)
     within = effects_within(folders[0][0], folders[1][0]) if single else {}
-    return compare(baseline, candidate, in_turns(baseline, candidate), groups, least, options.across, within)
+    turns = in_turns(baseline, candidate)
+    comparison = compare(baseline, candidate, turns, history.groups(), least, options.across, within)
+    return replace(comparison, notes=[*history.notes, *comparison.notes])
 
 
 def _least(text: str) -> float:
