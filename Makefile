@@ -52,7 +52,7 @@ capacity: setup ## search for the highest rate that meets all objectives (docs/c
 		$(if $(SEED),--seed "$(SEED)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
 
 nightly: setup ## run a suite several times and compare it with its baseline [SUITE=nightly AGAINST=../other ACCEPT=1 ROUNDS= WORKERS= OUT=]
-	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(ACCEPT),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \
+	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(filter-out 0 no false,$(ACCEPT)),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \
 		$(if $(WORKERS),--workers "$(WORKERS)") --servers "$(SERVERS)" --out "$(OUT)"
 
 validate: setup ## check every scenario file
