@@ -18,7 +18,7 @@ def compare_page(comparison: Comparison) -> str:
             "What it rests on", [paragraph(line) for line in basis(comparison)] + [note(text) for text in comparison.notes]
         ),
         Section("Flagged", [_table(flagged) if flagged else paragraph("Nothing.")]),
-        Section("Figures that judge", [*_chart(judging, comparison.least_effect), _table(judging)]),
+        Section("Figures that judge", [*_chart(judging), _table(judging)]),
         Section("Figures that are shown only", [_table(shown)]),
     ]
     return page(f"Comparison: {comparison.scenario}", headline(comparison), sections)
@@ -28,14 +28,13 @@ def _table(rows: Sequence[Row]) -> str:
     return table((*HEADS, ""), [(*cells(row), WORDS[row.flag]) for row in rows])
 
 
-def _chart(rows: Sequence[Row], least_effect: float) -> list[str]:
+def _chart(rows: Sequence[Row]) -> list[str]:
     """Effects with their intervals side by side; none where no interval is known."""
     known = [(row, row.low, row.high) for row in rows if row.relative and row.low is not None and row.high is not None]
     if not known:
         return []
     lines = [Line(row.figure, [(place, low), (place, high)]) for place, (row, low, high) in enumerate(known, start=1)]
     effects = Line("change", [(place, row.effect) for place, (row, _, _) in enumerate(known, start=1)], "dots", colour="k0")
-    marks = [Mark(0.0, "no change", colour="pass"), Mark(least_effect, "least change that is flagged")]
     x = Axis("figure", text=lambda value: f"{value:g}", low=0.5, high=len(known) + 0.5, ticks=range(1, len(known) + 1))
     y = Axis("candidate against baseline", text=lambda value: f"{value:+.0%}")
-    return [chart("Changes and their intervals", [*lines, effects], x, y, marks)]
+    return [chart("Changes and their intervals", [*lines, effects], x, y, [Mark(0.0, "no change", colour="pass")])]
