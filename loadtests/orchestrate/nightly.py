@@ -65,7 +65,7 @@ class Night:
         before = read_history(self._history)
         for round_ in range(1, self._suite.rounds + 1):
             for title in self._plans:
-                for side in self._sides(round_):
+                for side in self._sides(round_) if round_ <= (self._parts[title].rounds or round_) else ():
                     measured = self._measured(folder, title, side)
                     self._note(folder, title, side, round_, measured)
         report = self._report(folder, before)
