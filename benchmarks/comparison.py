@@ -116,7 +116,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--users", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-compare-") as name:
         folder = Path(name)

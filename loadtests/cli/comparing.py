@@ -31,20 +31,24 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument(
         "--across", action="append", default=[], metavar="KEY", help="a condition that may differ, e.g. workers"
     )
-    compare.add_argument("--out", type=Path, default=None, metavar="FILE", help="write Markdown for a pull request")
+    compare.add_argument(
+        "--out", type=Path, default=None, metavar="FILE", help="write Markdown for a pull request, or a page: x.html"
+    )
     compare.add_argument("--json", action="store_true", help="print JSON instead of a table")
     compare.set_defaults(command=_compare)
 
 
 def _compare(options: argparse.Namespace) -> ExitCode:
     # NumPy and SciPy take a third of a second and 50 MB, which `loadtest run` does not have to pay.
+    from loadtests.report.compare_page import compare_page  # noqa: PLC0415
     from loadtests.report.compare_text import markdown, print_comparison  # noqa: PLC0415
 
     if options.out is not None and not options.out.parent.is_dir():
         raise InputError(f"--out {options.out}: there is no folder {options.out.parent}")
     comparison = _comparison(options)
     if options.out is not None:
-        write_text(options.out, markdown(comparison))
+        written = compare_page if options.out.suffix == ".html" else markdown
+        write_text(options.out, written(comparison))
     if options.json:
         print(json.dumps(comparison.to_json(), indent=2))
     else:

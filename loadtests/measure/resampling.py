@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc, ndtri, stdtrit
 
-Floats = NDArray[np.float64]
+from loadtests.measure.residuals import Floats, Group, Pool, Runs, joined
+from loadtests.measure.yardstick import Adjusted, adjusted
+
 RESAMPLES = 10_000
 SEED = 20150  # any number: equal runs must give equal intervals
 NOISE_LEVEL = 0.95
@@ -50,87 +52,61 @@ class Change:
     """What two groups of so many runs of the same build differ by, at the most in 95 % of cases."""
     freedom: int
     """Degrees of freedom of the noise: about how many residuals it is known from."""
-
-
-@dataclass(frozen=True)
-class _Pool:
-    residuals: Floats
-    freedom: int
-
-    @property
-    def variance(self) -> float:
-        return float((self.residuals**2).sum()) / self.freedom if self.freedom else 0.0
-
-    @property
-    def corrected(self) -> Floats:
-        return self.residuals * float(np.sqrt(len(self.residuals) / self.freedom))
+    slope: float | None = None
+    """How much the figure follows the yardstick, whose part is taken out; None where nothing is."""
 
 
 def change(
-    baseline: Sequence[float], candidate: Sequence[float], pairs: bool, tail: float, history: Sequence[Sequence[float]] = ()
+    baseline: Group,
+    candidate: Group,
+    pairs: bool,
+    tail: float,
+    history: Sequence[Group] = (),
+    yardstick: Runs | None = None,
 ) -> Change | None:
     """The change with its interval and noise; None where no run says how far runs differ (one a side and no history).
 
     `pairs`: the i-th runs of both sides were run one after the other, so what the machine did to both goes out. `history` are
-    groups of runs of one build in one night, in order. Raises ValueError for pairs of unequal sides, and for an empty side.
+    groups of runs of one build in one night, in order. `yardstick` has for each of these runs what work took that no build
+    changes. Raises ValueError for pairs of unequal sides, and for an empty side.
     """
     if not baseline or not candidate or (pairs and len(baseline) != len(candidate)):
         raise ValueError(f"nothing to compare, or no pairs: {len(baseline)} and {len(candidate)} runs")
-    one, other = np.asarray(baseline, float), np.asarray(candidate, float)
-    if pairs:
-        effect, own, rest = float((other - one).mean()), _deviations(other - one), _along_lines(history)
-        sizes = (len(one), 0)
-    else:
-        effect, own, rest = float(other.mean() - one.mean()), _joined([_deviations(one), _deviations(other)]), _within(history)
-        sizes = (len(other), len(one))
-    pool = _pooled(own, rest)
+    runs = Runs(baseline, candidate, history)
+    # The yardstick takes the machine out run by run: two groups then have twice the residuals that pairs have.
+    fit = None if yardstick is None else adjusted(runs, yardstick)
+    if fit is not None and (found := _change(fit.runs, False, tail, nights_apart=not pairs, fit=fit)):
+        return found
+    return _change(runs, pairs, tail, nights_apart=not pairs)
+
+
+def _change(runs: Runs, pairs: bool, tail: float, nights_apart: bool, fit: Adjusted | None = None) -> Change | None:
+    """None without a residual that is free."""
+    pool = _pooled(runs.own(pairs), runs.rest(pairs), spent=0 if fit is None else 1)
     if pool is None:
         return None
-    drawn = _differences(pool.corrected, *sizes)
-    if not pairs:
-        drawn = drawn * _wider(history, pool.variance, pool.variance * (1 / len(one) + 1 / len(other)))
+    sizes = (len(runs.baseline), 0) if pairs else (len(runs.candidate), len(runs.baseline))
+    drawn = _differences(pool.corrected, *sizes) * (1.0 if fit is None else fit.wider)
+    if nights_apart:
+        drawn = drawn * _wider(runs.history, pool.variance, pool.variance * runs.spread(pairs))
     low, high = np.quantile(drawn, [tail, 1 - tail]) * _stretch(tail, pool.freedom)
     noise = float(np.quantile(np.abs(drawn), NOISE_LEVEL)) * _stretch((1 - NOISE_LEVEL) / 2, pool.freedom)
-    return Change(effect, effect + float(low), effect + float(high), noise, pool.freedom)
+    effect = runs.effect(pairs)
+    return Change(effect, effect + float(low), effect + float(high), noise, pool.freedom, None if fit is None else fit.slope)
 
 
-def _deviations(values: Floats) -> _Pool:
-    """What each is off from their mean."""
-    return _Pool(values - values.mean(), len(values) - 1)
+def _pooled(own: Pool, rest: Pool, spent: int) -> Pool | None:
+    """Both, unless these runs are noisier than the others: then the others do not speak for them.
 
-
-def _joined(pools: Sequence[_Pool]) -> _Pool:
-    return _Pool(np.concatenate([np.empty(0), *(pool.residuals for pool in pools)]), sum(pool.freedom for pool in pools))
-
-
-def _within(history: Sequence[Sequence[float]]) -> _Pool:
-    """Of groups of runs of the same build, each about its own mean."""
-    return _joined([_deviations(np.asarray(group, float)) for group in history if len(group) > 1])
-
-
-def _along_lines(history: Sequence[Sequence[float]]) -> _Pool:
-    """Of groups of runs of the same build, each about a straight line over its rounds: pairs have no slow drift in them either.
-
-    The difference of two runs is off by more than one run is, hence the square root of 2.
+    `spent` degrees of freedom were taken by what was fitted before. None when nothing is free.
     """
-    return _joined([_off_line(np.asarray(group, float)) for group in history if len(group) > 2])
-
-
-def _off_line(values: Floats) -> _Pool:
-    rounds = np.arange(len(values)) - (len(values) - 1) / 2
-    off = values - values.mean() - rounds * float(rounds @ values) / float(rounds @ rounds)
-    return _Pool(off * float(np.sqrt(2)), len(values) - 2)
-
-
-def _pooled(own: _Pool, rest: _Pool) -> _Pool | None:
-    """Both, unless these runs are noisier than the others: then the others do not speak for them."""
-    if not own.freedom + rest.freedom:
-        return None
+    whole = joined([own, rest])
     if own.freedom and rest.freedom and own.variance > 0:
         ratio = own.variance / rest.variance if rest.variance > 0 else np.inf
         if fdtrc(own.freedom, rest.freedom, ratio) < LOUDER:
-            return own
-    return _joined([own, rest])
+            whole = own
+    free = whole.freedom - spent
+    return Pool(whole.residuals, free) if free > 0 else None
 
 
 def _differences(residuals: Floats, size: int, other: int) -> Floats:
@@ -147,7 +123,7 @@ def _draws(among: int, count: int) -> NDArray[np.int64]:
     return np.random.default_rng(SEED).integers(among, size=(RESAMPLES, count))
 
 
-def _wider(history: Sequence[Sequence[float]], run: float, effect: float) -> float:
+def _wider(history: Sequence[Group], run: float, effect: float) -> float:
     """How much wider an effect of two groups is for what whole nights differ by: 1 where that is not known, or is nothing.
 
     `run` and `effect` are the variances that runs of one night explain, of a run and of the effect. From one group of the

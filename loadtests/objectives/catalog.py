@@ -53,8 +53,9 @@ PROCESSES = (
 MACHINE = (
     _gauge("machine_cpu", "ratio", "the machine", "processes"),
     _gauge("machine_steal", "ratio", "the machine", "processes"),
+    _gauge("machine_stack", "ratio", "processes", "processes"),
 )
-"""With `probes.processes`: of the machine that the stack and this harness run on."""
+"""With `probes.processes`: of the machine that the stack and this harness run on; what the services there use of it."""
 
 SAMPLED_TASKS = (
     _gauge("tasks_sampled_processing", "duration", "the API, sampled", "sampled tasks"),

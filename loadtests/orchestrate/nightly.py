@@ -128,7 +128,7 @@ class Night:
         """All runs."""
         for round_ in range(1, self._suite.rounds + 1):
             for title in self._plans:
-                for side in self._sides(round_):
+                for side in self._sides(round_) if round_ <= (self._parts[title].rounds or round_) else ():
                     self._note(folder, title, side, round_, self._measured(folder, title, side, round_))
 
     def _sides(self, round_: int) -> Sequence[Side]:

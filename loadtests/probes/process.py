@@ -44,14 +44,17 @@ class ProcessProbe:
     def __init__(self, services: Services, machine: MachineProbe | None = None) -> None:
         self._services, self._machine = services, machine
         self._known: dict[int, psutil.Process] = {}
+        self._cores = 0.0
+        """Of all processes together, in the round that is under way."""
 
     def read(self) -> Iterator[Sample | Gap]:
         """The gauges of all services; a gap for an instance that is gone, which comes back when it is restarted.
 
         The CPU is that since the round before; a process that was not there then has none yet.
         """
-        if self._machine is not None:
-            yield from self._machine.read()
+        machine = [] if self._machine is None else list(self._machine.read())
+        yield from machine
+        self._cores = 0.0
         children = _children()
         known, self._known = self._known, {}
         for service, instances in self._services.items():
@@ -66,6 +69,8 @@ class ProcessProbe:
                 if len(instances) > 1:
                     yield from _samples(name, use)
             yield from _samples(service, whole)
+        if machine:
+            yield Sample("machine_stack", None, min(self._cores / (psutil.cpu_count() or 1), 1.0))
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -80,6 +85,7 @@ class ProcessProbe:
                     process = psutil.Process(pid)
                 # A first question has no answer: psutil has nothing to compare with and says 0.
                 cpu = process.cpu_percent() / 100
+                self._cores += cpu
                 use = Use(cpu if process is known.get(pid) else None, float(process.memory_info().rss), _open_files(process))
             except psutil.NoSuchProcess:
                 if pid == pids[0]:

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from statistics import fmean
 from typing import Any, Literal
 
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.resampling import change
-from loadtests.store.measured import Measured, differences, differences_text
+from loadtests.measure.residuals import Runs
+from loadtests.store.measured import YARDSTICK, Measured, differences, differences_text
 
 VERSION = 1
 FAMILY = 0.05
@@ -48,6 +50,8 @@ class Row:
     noise: float | None
     """None where run-to-run noise is not known."""
     flag: Flag
+    slope: float | None = None
+    """How much the figure follows the machine's speed, whose part is not in `effect`; None where it is."""
 
 
 @dataclass(frozen=True)
@@ -161,20 +165,20 @@ class _Sides:
     def row(self, figure: str) -> Row | None:
         """None for a figure that no two runs have, or of which no ratio can be made."""
         relative = figure not in RATIOS
-        old, new = self._values(figure)
-        groups = [[run.values[figure] for run in group if figure in run.values] for group in self.history]
-        if not old or not new or (relative and min(*old, *new) <= 0):
+        runs = self._runs(figure)
+        if not runs.baseline or not runs.candidate or (relative and min(*runs.baseline, *runs.candidate) <= 0):
             return None
+        yardstick = self._runs(YARDSTICK, beside=figure) if relative and figure != YARDSTICK else None
         if relative:
-            groups = [[math.log(value) for value in group if value > 0] for group in groups]
-            old, new = ([math.log(value) for value in side] for side in (old, new))
-        means = [sum(side) / len(side) for side in (old, new)]
-        effect, noise = means[1] - means[0], None
-        interval: tuple[float, float] | None = None
-        found = change(old, new, self.pairs, self.tail, groups)
-        if found is not None:
-            noise, interval = found.noise, (found.low, found.high)
-        elif figure in self.within:
+            runs, yardstick = _logarithms(runs), None if yardstick is None else _logarithms(yardstick)
+        if yardstick is not None and not _same_size(runs, yardstick):
+            yardstick = None  # runs of a harness that did not measure it
+        means = [fmean(side) for side in (runs.baseline, runs.candidate)]
+        found = change(runs.baseline, runs.candidate, self.pairs, self.tail, runs.history, yardstick)
+        effect = means[1] - means[0] if found is None else found.effect
+        noise = None if found is None else found.noise
+        interval = None if found is None else (found.low, found.high)
+        if found is None and figure in self.within:
             interval = _middle(self.within[figure], self.tail)
         judges = bool(JUDGES.fullmatch(figure))
         flag = self._judged(figure, effect, interval, noise, relative) if judges else "none"
@@ -182,18 +186,28 @@ class _Sides:
         share = math.expm1 if relative else float
         low, high = (None, None) if interval is None else (share(interval[0]), share(interval[1]))
         noise = None if noise is None else share(noise)
-        return Row(figure, judges, relative, back(means[0]), back(means[1]), share(effect), low, high, noise, flag)
+        slope = None if found is None else found.slope
+        return Row(figure, judges, relative, back(means[0]), back(means[1]), share(effect), low, high, noise, flag, slope)
 
-    def _values(self, figure: str) -> tuple[list[float], list[float]]:
-        """Those of both sides; of pairs, where both have it."""
+    def _runs(self, figure: str, beside: str | None = None) -> Runs:
+        """A figure of both sides' runs, of pairs of those where both have it, and of the history.
+
+        `beside`: of those runs that have the other figure, too.
+        """
+        wanted = {figure, beside or figure}
+
+        def values(runs: Sequence[Measured]) -> list[float]:
+            return [run.values[figure] for run in runs if wanted <= run.values.keys()]
+
+        history = [values(group) for group in self.history]
         if not self.pairs:
-            old, new = (
-                [run.values[figure] for run in side if figure in run.values] for side in (self.baseline, self.candidate)
-            )
-            return old, new
-        both = [(one.values, other.values) for one, other in zip(self.baseline, self.candidate, strict=True)]
-        whole = [(one[figure], other[figure]) for one, other in both if figure in one and figure in other]
-        return [one for one, _ in whole], [other for _, other in whole]
+            return Runs(values(self.baseline), values(self.candidate), history)
+        both = [
+            (one, other)
+            for one, other in zip(self.baseline, self.candidate, strict=True)
+            if wanted <= one.values.keys() & other.values.keys()
+        ]
+        return Runs(values([one for one, _ in both]), values([other for _, other in both]), history)
 
     def _judged(
         self, figure: str, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool
@@ -213,6 +227,24 @@ class _Sides:
             return "regression"
         # As much the other way round: a third less is what half as much more takes back.
         return "improvement" if -effect >= least and -effect > noise else "none"
+
+
+def _logarithms(runs: Runs) -> Runs:
+    """Of what is above 0, as every time is."""
+
+    def of(group: Sequence[float]) -> list[float]:
+        return [math.log(value) for value in group if value > 0]
+
+    return Runs(of(runs.baseline), of(runs.candidate), [of(group) for group in runs.history])
+
+
+def _same_size(runs: Runs, yardstick: Runs) -> bool:
+    """Whether each run has both figures."""
+
+    def sizes(one: Runs) -> list[int]:
+        return [len(group) for group in (one.baseline, one.candidate, *one.history)]
+
+    return sizes(runs) == sizes(yardstick)
 
 
 def _middle(replicates: Sequence[float], tail: float) -> tuple[float, float]:

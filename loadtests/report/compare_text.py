@@ -17,6 +17,7 @@ STYLES: dict[Flag, str] = {"regression": "bold red", "improvement": "green", "su
 DURATIONS = ("service_time", "response_time", "task_", "cpu_per_request", "duration")
 SIZES = ("memory", "redis_memory")
 MOST_NAMED = 3
+ADJUSTED = " *"
 
 
 def headline(comparison: Comparison) -> str:
@@ -47,6 +48,8 @@ def basis(comparison: Comparison) -> Iterator[str]:
         f"{how[0].upper()}{how[1:]}. Flagged is a change of {percent(comparison.least_effect)} or more whose interval "
         f"({percent(comparison.level)}) leaves out none, and that is above the noise (what equal builds differ by, 95 %)"
     )
+    if any(row.slope is not None for row in comparison.rows):
+        yield f"{ADJUSTED.strip()}: less what the machine's speed made of it, as the generator's own CPU tells it"
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -55,7 +58,7 @@ def cells(row: Row) -> tuple[str, ...]:
         row.figure,
         value_text(row.figure, row.baseline),
         value_text(row.figure, row.candidate),
-        _change(row, row.effect),
+        _change(row, row.effect) + (ADJUSTED if row.slope is not None else ""),
         "not known" if row.low is None or row.high is None else f"{_change(row, row.low)} to {_change(row, row.high)}",
         "not known" if row.noise is None else _change(row, row.noise).replace("+", "±"),
     )

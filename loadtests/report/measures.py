@@ -11,8 +11,9 @@ from loadtests.report.probed import Key, Probed
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import RunFolder, start_of
 from loadtests.store.manifest import read_manifest
-from loadtests.store.measured import Condition, Measured
+from loadtests.store.measured import YARDSTICK, Condition, Measured
 from loadtests.store.records import read_json
+from loadtests.store.windows import read_windows
 from loadtests.traffic.tokens import AUTH_SERIES
 
 LATENCIES = ("service_time", "response_time")
@@ -51,7 +52,7 @@ def measures_of(folder: RunFolder) -> Measured:
             created=manifest["created"],
             verdict=verdict,
             conditions=conditions_of(manifest),
-            values=dict(_values(summary, probed)),
+            values=dict(_values(summary, probed)) | _yardstick(folder, summary["requests"]),
         )
 
 
@@ -155,6 +156,13 @@ def _values(summary: Mapping[str, Any], probed: Probed) -> Iterator[tuple[str, f
     for service, cores in sorted({"": sum(cpu.values()), **cpu}.items() if cpu else ()):
         yield f"cpu_per_request{f'({service})' if service else ''}", cores * summary["duration_s"] / (requests - failures)
     yield from _maxima(probed)
+
+
+def _yardstick(folder: RunFolder, requests: int) -> dict[str, float]:
+    """The generator's own CPU seconds per request, which no build of the target changes."""
+    windows = read_windows(folder.file("windows.jsonl"))
+    cpu_s = sum(gauges.cpu for window in windows for gauges in window.workers.values())
+    return {YARDSTICK: cpu_s / requests} if requests and cpu_s > 0 else {}
 
 
 def _times(name: str, found: Mapping[str, float | None] | None, quantiles: tuple[str, ...]) -> Iterator[tuple[str, float]]:

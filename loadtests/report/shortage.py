@@ -16,6 +16,8 @@ SHORT = 0.85
 """Use of a resource from which on it is called short: means over seconds hide that it was used up within them."""
 ONE_CORE = 1.1
 """A process that uses more than this has threads that work at once: one core is not its end."""
+OTHERS = 0.15
+"""Share of the machine from which on other programs are mentioned; the master and the probes are among them."""
 LEAST_GROWTH = 10.0
 """Messages by which a queue must grow before it is said to."""
 MOST_USE = 10.0
@@ -57,10 +59,11 @@ def shortages_of(evidence: Evidence) -> list[Shortage]:
         for key, found in timed_samples(evidence, last).items()
         if any(first <= at_s < last for at_s, _ in found)
     }
+    cores = _cores(evidence)
     found = [
-        *_machine(samples),
+        *_machine(samples, cores, evidence.manifest["machine"]["cpus"]),
         *_services(evidence, samples),
-        *_generator(evidence),
+        *_generator(cores),
         *_limited(evidence, samples),
         *_queues(evidence, samples),
         *_locks(samples),
@@ -82,12 +85,18 @@ def _mean(samples: Sequence[Sample]) -> float:
     return fmean(value for _, value in samples)
 
 
-def _machine(samples: Samples) -> Iterator[Shortage]:
-    """What was taken away is used up as well."""
+def _machine(samples: Samples, workers: Sequence[float], cpus: int) -> Iterator[Shortage]:
+    """What was taken away is used up as well. Whose the work was is told as far as it is known."""
     if busy := samples.get(("machine_cpu", None)):
         stolen = _mean(samples.get(("machine_steal", None)) or [(0.0, 0.0)])
         taken = f", {share_text(stolen)} were taken away by other machines" if stolen >= 0.01 else ""
-        yield Shortage(MACHINE, _mean(busy) + stolen, f"the machine: its cores were {share_text(_mean(busy))} busy{taken}")
+        words = f"the machine: its cores were {share_text(_mean(busy))} busy{taken}"
+        if stack := samples.get(("machine_stack", None)):
+            used, generator = _mean(stack), sum(workers) / cpus
+            words += f" (the stack {share_text(used)}, the generator {share_text(generator)}"
+            others = _mean(busy) - used - generator
+            words += f", other programs {share_text(others)})" if others >= OTHERS else ")"
+        yield Shortage(MACHINE, _mean(busy) + stolen, words)
 
 
 def _services(evidence: Evidence, samples: Samples) -> Iterator[Shortage]:
@@ -99,16 +108,21 @@ def _services(evidence: Evidence, samples: Samples) -> Iterator[Shortage]:
             yield Shortage(f"cpu({service})", use, f"{service}: its busiest process used {share_text(use)} of a core")
 
 
-def _generator(evidence: Evidence) -> Iterator[Shortage]:
-    """The busiest worker: it works in one thread."""
+def _cores(evidence: Evidence) -> list[float]:
+    """What each worker of the generator used."""
     first, last = evidence.steady_s
     cores: dict[int, list[float]] = {}
     for window in read_windows(evidence.folder.file("windows.jsonl")):
         if first <= window.number < last:
             for worker, gauges in window.workers.items():
                 cores.setdefault(worker, []).append(gauges.cpu)
+    return [fmean(used) for used in cores.values()]
+
+
+def _generator(cores: Sequence[float]) -> Iterator[Shortage]:
+    """The busiest worker: it works in one thread."""
     if cores:
-        use = max(map(fmean, cores.values()))
+        use = max(cores)
         yield Shortage(GENERATOR, use, f"the generator: its busiest worker used {share_text(use)} of a core")
 
 

@@ -31,6 +31,8 @@ class Part(Table):
     """Users for each core that may be used."""
     duration: Annotated[Duration, Field(gt=0)] | None = None
     """Length of the load; left out, the scenario's."""
+    rounds: Annotated[Whole, Field(ge=1, le=100)] | None = None
+    """Only in so many of the suite's rounds, the first ones; left out, in all."""
 
     @property
     def title(self) -> str:

@@ -9,6 +9,8 @@ VERSION = 1
 Condition = str | int | float | bool | None
 Difference = tuple[str, Condition, Condition]
 """A condition, and what it was for the one and the other."""
+YARDSTICK = "generator_cpu_per_request"
+"""Figure: what the generator itself needed. It does the same for every build, so it says how fast the machine was."""
 MEMORY = "machine.memory_bytes"
 MEMORY_TOLERANCE = 0.1
 """Share by which the memory of two machines that count as equal may differ: kernels keep more or less for themselves."""

@@ -12,6 +12,7 @@ from loadtests.orchestrate.embedded import Stack
 from loadtests.orchestrate.probing import make_probes
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.probes.containers import Container
+from loadtests.probes.machine import MachineProbe
 from loadtests.probes.process import GoneError, ProcessProbe
 from loadtests.probes.sample import Gap
 from loadtests.scenario.system import Probes
@@ -41,6 +42,7 @@ def test_instances_are_told_apart_and_may_be_restarted(processes: ProcessManager
     assert second["memory", "api"] == max(second["memory", "api-1"], second["memory", "api-2"])
     assert 0 <= second["cpu", "api"] < 1
     assert 0 <= second["machine_cpu", None] + second["machine_steal", None] <= 1
+    assert 0 <= second["machine_stack", None] <= 1
     processes.end(two, signal.SIGKILL)
     facts = list(probe.read())
     assert Gap("process api-2", "was killed by SIGKILL") in facts
@@ -56,8 +58,9 @@ def test_children_belong_to_their_service(processes: ProcessManager) -> None:
     """The busiest of the service's processes counts, whichever it is."""
     spin = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
     managed = processes.start("api", [sys.executable, "-c", spin], env=dict(os.environ))
-    probe = ProcessProbe({"api": {"api": lambda: managed.process.pid}})
+    probe = ProcessProbe({"api": {"api": lambda: managed.process.pid}}, MachineProbe())
     eventually(lambda: values(probe.read()).get(("cpu", "api"), 0.0) > 0.05, "the child is seen to work")
+    eventually(lambda: values(probe.read()).get(("machine_stack", None), 0.0) > 0.01, "and as a part of the machine")
 
 
 def test_all_instances_gone_is_no_zero(processes: ProcessManager) -> None:

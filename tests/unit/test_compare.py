@@ -13,6 +13,7 @@ from rich.console import Console
 
 from loadtests.errors import InputError
 from loadtests.report.compare import Comparison, Row, compare, in_turns
+from loadtests.report.compare_page import compare_page
 from loadtests.report.compare_text import headline, markdown, print_comparison
 from loadtests.store.measured import Measured
 from tests.property.nights import run_of
@@ -201,6 +202,16 @@ def test_the_page_for_a_pull_request_begins_with_the_verdict() -> None:
     assert "baseline: build-a, 5 runs; candidate: build-b, 5 runs" in flagged
     assert "<summary>2 figures without a finding</summary>" in folded and "task_run.p95" in folded and r"\<b>\|x" in folded
     assert [len(line.split(" | ")) for line in text.splitlines() if line.startswith("| **")] == [7]
+
+
+def test_the_page_has_every_figure_and_a_chart_where_intervals_are_known() -> None:
+    """Without a script; what one run a side cannot tell is not drawn."""
+    more = {P99: 0.1, "task_run.p95": 1.0}
+    comparison = compare(runs("a", *BASE, more=more), runs("b", *times(1.25), more=more), pairs=True)
+    text = compare_page(comparison)
+    assert headline(comparison) in text and "<svg" in text and "<script" not in text
+    assert all(figure in text for figure in (P50, *more))
+    assert "<svg" not in compare_page(compare(runs("a", 10.0), runs("b", 10.0), pairs=False))
 
 
 def test_the_terminal_shows_what_judges_and_the_verdict_last() -> None:

@@ -28,4 +28,4 @@ def test_the_account_of_this_machine_adds_up() -> None:
         pass
     after = read_times()
     assert after.busy > before.busy
-    assert after.total - before.total >= after.busy - before.busy
+    assert after.total - before.total >= after.busy - before.busy - 0.05, "the kernel may correct its account of idle time"

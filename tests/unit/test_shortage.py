@@ -95,6 +95,19 @@ def test_locks_that_sessions_wait_for(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("busy", "words"),
+    [
+        (0.9, "its cores were 90 % busy (the stack 40 %, the generator 0 %, other programs 50 %)"),
+        (0.5, "its cores were 50 % busy (the stack 40 %, the generator 0 %)"),
+    ],
+)
+def test_whose_work_it_was(tmp_path: Path, busy: float, words: str) -> None:
+    """What is neither the stack's nor the generator's is told when it is much."""
+    one = found(tmp_path, ("machine_cpu", None, busy), ("machine_stack", None, 0.4))
+    assert one["machine"].words == f"the machine: {words}"
+
+
 def test_the_generator_is_among_them(tmp_path: Path) -> None:
     """Its busiest worker, of the windows; the synthetic ones used nothing."""
     assert found(tmp_path)["generator"].use == 0.0
