@@ -14,7 +14,7 @@ from loadtests.units import format_duration, format_size, percent, significant
 HEADS = ("figure", "baseline", "candidate", "change", "interval", "noise")
 WORDS: dict[Flag, str] = {"regression": "REGRESSION", "improvement": "improvement", "suspect": "suspect", "none": ""}
 STYLES: dict[Flag, str] = {"regression": "bold red", "improvement": "green", "suspect": "yellow", "none": ""}
-DURATIONS = ("service_time", "response_time", "task_", "cpu_per_request", "duration")
+DURATIONS = ("service_time", "response_time", "task_", "cpu_per_request", "generator_cpu", "duration")
 SIZES = ("memory", "redis_memory")
 MOST_NAMED = 3
 ADJUSTED = " *"

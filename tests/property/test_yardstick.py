@@ -1,5 +1,7 @@
 """The machine's speed, taken out of comparisons by what the generator itself needed: seeded nights on a shared machine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,6 +98,21 @@ def test_sides_of_other_speeds_are_less_sure() -> None:
         return found.high - found.low
 
     assert width(0.0) < width(0.3) < width(0.6)
+
+
+def test_a_yardstick_that_the_build_moved_is_none() -> None:
+    """Longer answers keep the generator busy, too: in turns that shows, and does not talk the change down."""
+    rng = np.random.default_rng(15)
+    found: list[bool] = []
+    hidden: list[bool] = []
+    for _ in range(30):
+        old, new = night(rng, 5, 1.15)
+        moved = [replace(run, values={**run.values, YARDSTICK: run.values[YARDSTICK] * 2}) for run in new]
+        comparison = compare(old, moved, True)
+        found.append({row.slope for row in comparison.rows} == {None})
+        hidden.extend(abs(row.effect) > 0.3 for row in comparison.rows if row.judges and row.relative)
+    assert shares(found) >= 0.9
+    assert shares(hidden) <= 0.1
 
 
 @pytest.mark.parametrize("runs", [1, 2])
