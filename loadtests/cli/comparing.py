@@ -11,6 +11,7 @@ from rich.console import Console
 from loadtests.cli.commands import Commands
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
+from loadtests.report.comparable import in_turns
 from loadtests.report.measures import measures_of, runs_under
 from loadtests.store.history import History, read_history
 from loadtests.store.measured import differences
@@ -57,7 +58,7 @@ def _compare(options: argparse.Namespace) -> ExitCode:
 
 
 def _comparison(options: argparse.Namespace) -> "Comparison":
-    from loadtests.report.compare import compare, in_turns  # noqa: PLC0415
+    from loadtests.report.compare import compare  # noqa: PLC0415
     from loadtests.report.within import effects_within  # noqa: PLC0415
 
     least = _least(options.least)

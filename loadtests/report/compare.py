@@ -6,10 +6,8 @@ equal builds are flagged in any of them in at most 5 % of cases. docs/compare.md
 """
 
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from statistics import fmean
 from typing import Any, Literal
 
@@ -17,7 +15,18 @@ from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.resampling import change
 from loadtests.measure.residuals import Runs
-from loadtests.store.measured import YARDSTICK, Measured, differences, differences_text
+from loadtests.report.comparable import (
+    JUDGES,
+    believable,
+    check_comparable,
+    commits_of,
+    crossed,
+    left_out,
+    missing_figures,
+    shared_figures,
+    usable_history,
+)
+from loadtests.store.measured import YARDSTICK, Measured
 
 VERSION = 1
 FAMILY = 0.05
@@ -25,8 +34,6 @@ FAMILY = 0.05
 LEAST_EFFECT = 0.05
 LEAST_DIFFERENCE = 0.001
 """Of a ratio, which changes by a difference: one more request in a thousand that fails."""
-JUDGES = re.compile(r"service_time\(.*\)\.p(50|95)|failure_ratio|cpu_per_request|task_run\.p95|capacity")
-"""Figures that judge. Each one more makes the others less sharp."""
 MORE_IS_BETTER = ("capacity",)
 """Of those that judge; of all others less is better."""
 RATIOS = ("failure_ratio", "achieved")
@@ -120,11 +127,11 @@ def compare(
     """
     if pairs and len(baseline) != len(candidate):
         raise InputError(f"not comparable: pairs of {len(baseline)} and {len(candidate)} runs")
-    notes = list(_invalid([*baseline, *candidate]))
-    baseline, candidate = _valid(baseline, candidate, pairs)
-    _check(baseline, candidate, across)
-    groups = _usable(history, [*baseline, *candidate], across)
-    figures = list(_figures(baseline, candidate))
+    notes = list(left_out([*baseline, *candidate]))
+    baseline, candidate = believable(baseline, candidate, pairs)
+    check_comparable(baseline, candidate, across)
+    groups = usable_history(history, [*baseline, *candidate], across)
+    figures = list(shared_figures(baseline, candidate))
     judging = sum(bool(JUDGES.fullmatch(figure)) for figure in figures)
     tail = FAMILY / max(1, judging)
     sides = _Sides(baseline, candidate, pairs, groups, tail, least_effect, within or {})
@@ -133,21 +140,13 @@ def compare(
         scenario=baseline[0].scenario,
         baseline=[run.run_id for run in baseline],
         candidate=[run.run_id for run in candidate],
-        commits=(_commits(baseline), _commits(candidate)),
+        commits=(commits_of(baseline), commits_of(candidate)),
         pairs=pairs,
         level=1 - 2 * tail,
         least_effect=least_effect,
         rows=rows,
-        notes=[*notes, *_crossed(baseline[0], candidate[0], across), *_missing(baseline, candidate)],
+        notes=[*notes, *crossed(baseline[0], candidate[0], across), *missing_figures(baseline, candidate)],
     )
-
-
-def in_turns(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> bool:
-    """Whether the sides took turns, so that the i-th runs of both were neighbours in time, in either order."""
-    pairs = list(zip(baseline, candidate, strict=False))
-    began = [sorted(run.created for run in pair) for pair in pairs]
-    apart = all(earlier[1] < later[0] for earlier, later in pairwise(began))
-    return len(baseline) == len(candidate) > 1 and apart
 
 
 @dataclass(frozen=True)
@@ -252,68 +251,3 @@ def _middle(replicates: Sequence[float], tail: float) -> tuple[float, float]:
     ordered = sorted(replicates)
     cut = min(int(tail * len(ordered)), (len(ordered) - 1) // 2)
     return ordered[cut], ordered[-1 - cut]
-
-
-def _valid(
-    baseline: Sequence[Measured], candidate: Sequence[Measured], pairs: bool
-) -> tuple[Sequence[Measured], Sequence[Measured]]:
-    """Runs that can be believed, of pairs where both can. Raises InputError when none is left on a side."""
-    if pairs:
-        whole = [pair for pair in zip(baseline, candidate, strict=True) if not any(run.verdict == "invalid" for run in pair)]
-        kept: tuple[list[Measured], list[Measured]] = [pair[0] for pair in whole], [pair[1] for pair in whole]
-    else:
-        old, new = ([run for run in side if run.verdict != "invalid"] for side in (baseline, candidate))
-        kept = old, new
-    for name, side in zip(("baseline", "candidate"), kept, strict=True):
-        if not side:
-            raise InputError(f"nothing to compare: no run of the {name} is left whose verdict is not INVALID")
-    return kept
-
-
-def _invalid(runs: Sequence[Measured]) -> Iterator[str]:
-    for run in runs:
-        if run.verdict == "invalid":
-            yield f"{run.run_id} is INVALID and left out"
-
-
-def _check(baseline: Sequence[Measured], candidate: Sequence[Measured], across: Sequence[str]) -> None:
-    """Raises InputError when runs differ in what matters: within a side in anything, between both not in what is compared."""
-    pairs = [(baseline[0], run, ()) for run in baseline[1:]] + [(candidate[0], run, ()) for run in candidate[1:]]
-    for one, other, allowed in [*pairs, (baseline[0], candidate[0], tuple(across))]:
-        found = differences(one, other, allowed)
-        if found:
-            raise InputError(f"not comparable: {differences_text(found)} ({one.run_id}, {other.run_id})")
-
-
-def _usable(history: Sequence[Sequence[Measured]], runs: Sequence[Measured], across: Sequence[str]) -> list[list[Measured]]:
-    """Runs of the history under the same conditions, without those that are compared now and those that cannot be believed."""
-    known = {run.run_id for run in runs}
-
-    def usable(run: Measured) -> bool:
-        return run.verdict != "invalid" and run.run_id not in known and not differences(run, runs[0], across)
-
-    return [[run for run in group if usable(run)] for group in history]
-
-
-def _crossed(one: Measured, other: Measured, across: Sequence[str]) -> Iterator[str]:
-    found = [difference for difference in differences(one, other) if difference[0] in across]
-    if found:
-        yield f"compared across {differences_text(found)}"
-
-
-def _figures(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> Iterator[str]:
-    """Figures that both sides have, those that judge first."""
-    old, new = ({figure: None for run in side for figure in run.values} for side in (baseline, candidate))
-    yield from sorted((figure for figure in old if figure in new), key=lambda figure: not JUDGES.fullmatch(figure))
-
-
-def _missing(baseline: Sequence[Measured], candidate: Sequence[Measured]) -> Iterator[str]:
-    """Figures that judge and that only one side has."""
-    old, new = ({figure for run in side for figure in run.values if JUDGES.fullmatch(figure)} for side in (baseline, candidate))
-    for figures, side in ((old - new, "candidate"), (new - old, "baseline")):
-        if figures:
-            yield f"the {side} has no {', '.join(sorted(figures))}"
-
-
-def _commits(runs: Sequence[Measured]) -> str:
-    return ", ".join(dict.fromkeys(run.commit or "no commit" for run in runs))

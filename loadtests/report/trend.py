@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from loadtests.measure.changepoints import ChangePoint, change_points
-from loadtests.report.compare import JUDGES
+from loadtests.report.comparable import JUDGES
 from loadtests.store.history import Entry, nights
 from loadtests.store.measured import Measured
 

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from loadtests.errors import InputError
-from loadtests.report.compare import Comparison, Row, compare, in_turns
+from loadtests.report.comparable import in_turns
+from loadtests.report.compare import Comparison, Row, compare
 from loadtests.report.compare_page import compare_page
 from loadtests.report.compare_text import headline, markdown, print_comparison
 from loadtests.store.measured import Measured
