@@ -36,6 +36,9 @@ LEAST_DIFFERENCE = 0.001
 """Of a ratio, which changes by a difference: one more request in a thousand that fails."""
 MORE_IS_BETTER = ("capacity",)
 """Of those that judge; of all others less is better."""
+COARSE = {"capacity": 0.10}
+"""Figures that are known in steps only, with the least change that counts. A search ends within 5 %, so two of equal builds may
+end two steps apart; and when all of a side end at the same step, their noise looks like none."""
 RATIOS = ("failure_ratio", "achieved")
 Flag = Literal["regression", "improvement", "suspect", "none"]
 
@@ -211,21 +214,22 @@ class _Sides:
     def _judged(
         self, figure: str, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool
     ) -> Flag:
+        least = math.log1p(max(self.least_effect, COARSE.get(figure, 0.0))) if relative else LEAST_DIFFERENCE
         if figure not in MORE_IS_BETTER:
-            return self._flag(effect, interval, noise, relative)
-        return self._flag(-effect, None if interval is None else (-interval[1], -interval[0]), noise, relative)
+            return _flag(effect, interval, noise, least)
+        return _flag(-effect, None if interval is None else (-interval[1], -interval[0]), noise, least)
 
-    def _flag(self, effect: float, interval: tuple[float, float] | None, noise: float | None, relative: bool) -> Flag:
-        """Of an effect that is worse when it is more."""
-        least = math.log1p(self.least_effect) if relative else LEAST_DIFFERENCE
-        if interval is None or interval[0] <= 0 <= interval[1]:
-            return "none"
-        if noise is None:  # one run a side: how far two of them lie apart by chance is not known
-            return "suspect" if effect >= least else "none"
-        if effect >= least and effect > noise:
-            return "regression"
-        # As much the other way round: a third less is what half as much more takes back.
-        return "improvement" if -effect >= least and -effect > noise else "none"
+
+def _flag(effect: float, interval: tuple[float, float] | None, noise: float | None, least: float) -> Flag:
+    """Of an effect that is worse when it is more."""
+    if interval is None or interval[0] <= 0 <= interval[1]:
+        return "none"
+    if noise is None:  # one run a side: how far two of them lie apart by chance is not known
+        return "suspect" if effect >= least else "none"
+    if effect >= least and effect > noise:
+        return "regression"
+    # As much the other way round: a third less is what half as much more takes back.
+    return "improvement" if -effect >= least and -effect > noise else "none"
 
 
 def _logarithms(runs: Runs) -> Runs:

@@ -223,6 +223,13 @@ def test_parts_that_are_new_or_gone_are_told(one: Machine, tmp_path: Path) -> No
     assert "scenario is in the baseline, and no part of the suite any more" in one.summary
 
 
+def test_a_part_may_be_in_the_first_rounds_only(tmp_path: Path) -> None:
+    """The others go on."""
+    machine = Machine(tmp_path, _part(tmp_path) + _part(tmp_path, 'name = "many"\nusers = 9\nrounds = 2'))
+    machine.night(usual)
+    assert [run.run_id.split("-")[0] for run in machine.baseline] == ["scenario", "many", "scenario", "many", "scenario"]
+
+
 def test_two_builds_are_compared_in_pairs_across_their_own_settings(one: Machine, tmp_path: Path) -> None:
     """What their definitions bring along is theirs, and told; each build is the first in every other round."""
     order: list[str] = []
