@@ -126,7 +126,8 @@ def compare(
 
     `history` are groups of runs of the same build and night, in order; `across` names conditions that are what is compared.
     `within` has, for the figures of a single run a side, what resampling its seconds makes of the effect (log scale).
-    Raises InputError for runs that cannot be compared, naming in what they differ, and when none is left.
+    Raises InputError for runs that cannot be compared, naming in what they differ, and when none is left,
+    of runs or of figures.
     """
     if pairs and len(baseline) != len(candidate):
         raise InputError(f"not comparable: pairs of {len(baseline)} and {len(candidate)} runs")
@@ -139,6 +140,8 @@ def compare(
     tail = FAMILY / max(1, judging)
     sides = _Sides(baseline, candidate, pairs, groups, tail, least_effect, within or {})
     rows = [row for figure in figures if (row := sides.row(figure)) is not None]
+    if not rows:
+        raise InputError("nothing to compare: there is no figure that runs of both sides have")
     return Comparison(
         scenario=baseline[0].scenario,
         baseline=[run.run_id for run in baseline],

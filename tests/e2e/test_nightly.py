@@ -83,7 +83,7 @@ def test_nights_find_a_regression(tmp_path: Path, out: Path) -> None:
         first = _night(suite, out)
         assert first.code == 0, first.errors
         assert "this night is the baseline now" in first.output
-        handler.delay_s = 0.04
+        handler.delay_s = 0.08
         second = _night(suite, out)
         assert second.code == 1, second.output + second.errors
         told = json.loads((out / "latest-night" / "night.json").read_text())
@@ -97,6 +97,7 @@ def test_nights_find_a_regression(tmp_path: Path, out: Path) -> None:
     assert third.code == 2
     (line,) = third.errors.strip().splitlines()
     assert "lists: not comparable with the baseline of" in line and "load.users 20 against 10" in line
+    assert f"## short: ENDED EARLY: {line.removeprefix('loadtest: ')[:40]}" in (out / "latest-night" / "night.md").read_text()
     history = [json.loads(text) for text in (out / "history" / "short.jsonl").read_text().splitlines()]
     assert [entry["round"] for entry in history] == [1, 2, 1, 2, 1]
     assert len({entry["night"] for entry in history}) == 3

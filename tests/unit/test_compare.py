@@ -180,6 +180,12 @@ def test_a_figure_that_one_side_lacks_is_told() -> None:
     assert comparison.notes == ["the candidate has no failure_ratio"]
 
 
+def test_sides_without_a_figure_in_common_are_no_comparison() -> None:
+    """As of searches of which one side confirmed no rate."""
+    with pytest.raises(InputError, match="no figure that runs of both sides have"):
+        compare(runs("a", *BASE, figure="capacity"), [run_of({}, number, "b") for number in range(3)], pairs=False)
+
+
 def test_runs_in_turns_are_recognised_by_when_they_began() -> None:
     """In either order within a round; two blocks of runs are none, and one run a side is no pair to learn from."""
 
