@@ -6,6 +6,8 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from loadtests.capacity.search import Bounds
 from loadtests.engine.http import failures
 from loadtests.measure.histogram import Histogram
@@ -72,6 +74,16 @@ def test_command_help_matches_the_page() -> None:
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     text = (ROOT / "docs" / "commands.md").read_text()
     assert [option for option in set(re.findall(r"--[a-z-]+", shown)) - {"--help"} if f"`{option}`" not in text] == []
+
+
+@pytest.mark.parametrize(("command", "page"), [("nightly", "nightly.md"), ("compare", "compare.md")])
+def test_help_matches_the_page(command: str, page: str) -> None:
+    """Every option stands in the command's own page."""
+    asked = [sys.executable, "-m", "loadtests", command, "--help"]
+    shown = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    options = set(re.findall(r"(?<=[ \[])--[a-z-]+", shown)) - {"--help"}
+    assert len(options) > 4
+    assert [option for option in options if not re.search(rf"`{option}[ `]", (ROOT / "docs" / page).read_text())] == []
 
 
 def test_capacity_help_matches_the_page() -> None:
