@@ -95,7 +95,7 @@ class Night:
 
     def _searched(self, part: Part, definition: str | None, how: Options) -> Measured:
         """Search for the highest rate."""
-        stepper = Stepper(find_scenario(part.scenario), None, None, STEP_S, PLATEAU_S, definition)
+        stepper = Stepper(find_scenario(part.scenario), None, None, STEP_S, PLATEAU_S, definition, environ={})
         load = stepper.base().scenario.load
         bounds = bounds_of(load.users * load.rate_per_user, None, None, PRECISION, load.rate_per_user)
         ramp = Ramp(stepper, bounds, how, {}, lambda _: None)
