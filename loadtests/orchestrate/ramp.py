@@ -17,7 +17,7 @@ from loadtests.store.folder import create_folder
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import write_json, write_text
 
-KEPT = ("created", "harness", "commit", "machine", "stack", "host", "workers", "stack_settings")
+KEPT = ("created", "harness", "commit", "stack_commit", "machine", "stack", "host", "workers", "stack_settings")
 """What of the first run's manifest is true of the whole search."""
 LOG = "log.txt"
 Tell = Callable[[str], None]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from loadtests.orchestrate import ramp
 from loadtests.orchestrate.ramp import Ramp, bounds_of
 from loadtests.orchestrate.run import Options, Outcome
 from loadtests.orchestrate.step import Stepper
+from loadtests.report.measures import measures_of_search
 from loadtests.report.summary import summarise
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import create_folder
 from loadtests.store.manifest import write_manifest
+from loadtests.store.measured import differences
 from tests.unit.runs import SyntheticRun, complete, planned_samples, slower
 from tests.unit.texts import RAMPED, changed, write_scenario
 
 SMALL = changed("users = 10", "users = 4", RAMPED)
+HOW = {"workers": 2, "stack": "embedded", "servers": "wheels", "host": "there", "stack_commit": "abc"}
 Play = Callable[[SyntheticRun], object]
 
 
@@ -49,7 +53,7 @@ def up_to(users: int) -> Play:
     return lambda run: (fine if run.plan.scenario.load.users <= users else slow)(run)
 
 
-def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plays: Iterator[Play]) -> tuple[Ramp, list[str]]:
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plays: Iterator[Play], text: str = SMALL) -> tuple[Ramp, list[str]]:
     """A search whose runs are these, and the lines that it tells."""
 
     class Run:
@@ -58,14 +62,14 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plays: Iterator[Play
 
         def execute(self) -> Outcome:
             folder = create_folder(self._out, self._plan.scenario.name)
-            write_manifest(folder, self._plan.to_json(), self._plan.hash, {"workers": 2, "stack": "none", "host": "there"})
+            write_manifest(folder, self._plan.to_json(), self._plan.hash, HOW)
             run = SyntheticRun(folder, self._plan, 2, recorders=[Recorder(worker) for worker in range(2)])
             next(plays)(run)
             verdict = run.verdict()
             return Outcome(folder, verdict, summarise(run.evidence()), verdict.exit_code)
 
     monkeypatch.setattr(ramp, "Run", Run)
-    stepper = Stepper(write_scenario(tmp_path, SMALL), None, None, 4.0, 8.0, environ={})
+    stepper = Stepper(write_scenario(tmp_path, text), None, None, 4.0, 8.0, environ={})
     told: list[str] = []
     options = Options(tmp_path / "results", 2, "none", "wheels")
     return Ramp(stepper, bounds_of(4.0, None, None, 0.05, 1.0), options, {}, told.append), told
@@ -75,6 +79,11 @@ def record(one: Ramp) -> dict[str, Any]:
     """What stands in its file."""
     data: dict[str, Any] = json.loads((one.folder / "capacity.json").read_text())
     return data
+
+
+def late(run: SyntheticRun) -> None:
+    """The generator is."""
+    complete(run, [replace(one, lateness_us=300_000) for one in planned_samples(run.plan)])
 
 
 def always(play: Play) -> Iterator[Play]:
@@ -126,3 +135,30 @@ def test_an_interruption_between_two_runs(tmp_path: Path, monkeypatch: pytest.Mo
     one, _ = search(tmp_path, monkeypatch, plays())
     assert one.execute() is ExitCode.INTERRUPTED
     assert (record(one)["trouble"], len(record(one)["steps"])) == ("interrupted", 1)
+
+
+def test_what_a_search_measured_can_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rate, of the build that the stack is; what decides that a step passes is a condition, how large a step is is none."""
+    one, _ = search(tmp_path, monkeypatch, always(up_to(10)))
+    one.execute()
+    plain = measures_of_search(one.folder)
+    assert (plain.values, plain.verdict, plain.commit) == ({"capacity": 10.0}, "pass", "abc")
+    smaller, _ = search(tmp_path, monkeypatch, always(up_to(9)), changed("users = 4", "users = 3", SMALL))
+    smaller.execute()
+    assert differences(plain, measures_of_search(smaller.folder)) == []
+    for text, key in (
+        (changed("< 200ms", "< 300ms", SMALL), "objectives.fast"),
+        (SMALL + '[health]\nlateness_p99 = "50ms"\n', "health.lateness_p99"),
+    ):
+        other, _ = search(tmp_path, monkeypatch, always(up_to(10)), text)
+        other.execute()
+        assert [found[0] for found in differences(plain, measures_of_search(other.folder))] == [key]
+
+
+def test_a_search_that_the_generator_ended_measured_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the target, though a rate was confirmed."""
+    one, _ = search(tmp_path, monkeypatch, iter([fine, late, late, fine, late, late, fine]))
+    assert one.execute() is ExitCode.INVALID
+    assert record(one)["answer"]["confirmed_by"] == 7
+    found = measures_of_search(one.folder)
+    assert (found.verdict, found.values) == ("invalid", {})
