@@ -49,7 +49,10 @@ class Night:
     """Carries one suite out."""
 
     def __init__(self, suite: Suite, plans: Mapping[str, Plan], options: NightOptions, console: Console) -> None:
-        """`plans` are those of the suite's parts by their titles. Raises InputError for a baseline that cannot be used."""
+        """`plans` are those of the suite's parts by their titles.
+
+        Raises InputError for a baseline that cannot be used, and for a part whose capacity cannot be searched for.
+        """
         self._suite, self._plans, self._options, self._console = suite, plans, options, console
         self._parts = {part.title: part for part in suite.parts}
         self._runs: dict[str, dict[Side, list[Measured]]] = {title: {"baseline": [], "candidate": []} for title in plans}
@@ -58,6 +61,9 @@ class Night:
         self._history, self._kept = history_file(results, suite.name), baseline_file(results, suite.name)
         self._baseline = [] if options.against else read_baseline(self._kept)
         self._other = None if options.against is None else _definition(options.against)
+        for part in suite.parts:
+            if part.kind == "capacity":
+                _stepper(part).base()
 
     def execute(self) -> ExitCode:
         """Run, compare, report. Raises LoadtestError when a run cannot be had, or the baseline does not compare with it."""
@@ -95,7 +101,7 @@ class Night:
 
     def _searched(self, part: Part, definition: str | None, how: Options) -> Measured:
         """Search for the highest rate."""
-        stepper = Stepper(find_scenario(part.scenario), None, None, STEP_S, PLATEAU_S, definition, environ={})
+        stepper = _stepper(part, definition)
         load = stepper.base().scenario.load
         bounds = bounds_of(load.users * load.rate_per_user, None, None, PRECISION, load.rate_per_user)
         ramp = Ramp(stepper, bounds, how, {}, lambda _: None)
@@ -168,6 +174,11 @@ class Night:
         if self._options.accept or first:
             write_baseline(self._kept, [entry for entry in self._entries if entry.side == "candidate"])
             self._console.print(f"this night is the baseline now: {self._kept}", highlight=False, soft_wrap=True)
+
+
+def _stepper(part: Part, definition: str | None = None) -> Stepper:
+    """As with the suite's other plans, what the shell exports for single runs changes nothing."""
+    return Stepper(find_scenario(part.scenario), None, None, STEP_S, PLATEAU_S, definition, environ={})
 
 
 def _definition(checkout: Path) -> Path:
