@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from loadtests.engine.recorder import Recorder
-from loadtests.errors import RunError
+from loadtests.errors import InputError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate import ramp
 from loadtests.orchestrate.ramp import Ramp, bounds_of
@@ -162,3 +162,16 @@ def test_a_search_that_the_generator_ended_measured_nothing(tmp_path: Path, monk
     assert record(one)["answer"]["confirmed_by"] == 7
     found = measures_of_search(one.folder)
     assert (found.verdict, found.values) == ("invalid", {})
+
+
+def test_a_scenario_that_is_changed_meanwhile_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps with other limits would not be steps of one search."""
+
+    def edited(run: SyntheticRun) -> None:
+        write_scenario(tmp_path, changed("< 200ms", "< 300ms", SMALL))
+        fine(run)
+
+    one, _ = search(tmp_path, monkeypatch, iter([fine, edited]))
+    with pytest.raises(InputError, match="was changed during the search"):
+        one.execute()
+    assert [step["passed"] for step in record(one)["steps"]] == [True, True]
