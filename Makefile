@@ -45,11 +45,12 @@ loadtest: setup ## run a scenario against the stack, or against HOST, and print 
 
 # SCENARIO is that of loadtest unless the command line says another; ENV is a list such as ENV="API_INSTANCES=2 CACHE=off".
 searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
-capacity: setup ## search for the highest rate that meets all objectives (docs/capacity-search.md)
+capacity: setup ## search for the highest rate that meets all objectives [SCENARIO=capacity START= HIGHEST= PRECISION= STEP= PLATEAU= ENV=]
 	@$(RUN) capacity "$(searched)" $(foreach one,$(ENV),--env "$(one)") $(if $(START),--start "$(START)") \
 		$(if $(HIGHEST),--highest "$(HIGHEST)") $(if $(PRECISION),--precision "$(PRECISION)") $(if $(STEP),--step "$(STEP)") \
 		$(if $(PLATEAU),--plateau "$(PLATEAU)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
-		$(if $(SEED),--seed "$(SEED)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+		$(if $(SEED),--seed "$(SEED)") $(if $(METRICS_PORT),--metrics-port "$(METRICS_PORT)") \
+		$(if $(INFLUX),--influx "$(INFLUX)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
 
 nightly: setup ## run a suite several times and compare it with its baseline [SUITE=nightly AGAINST=../other ACCEPT=1 ROUNDS= WORKERS= OUT=]
 	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(filter-out 0 no false,$(ACCEPT)),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \

@@ -12,6 +12,9 @@ from functools import cached_property
 
 from loadtests.capacity.hpa import GUIDE, SYNC_S, TOLERANCE, Behavior, Controller, proposal
 
+LEAST_TARGET = 0.01
+"""A manifest has it in whole per cent."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -31,8 +34,10 @@ class Deployment:
     tolerance: float = TOLERANCE
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.capacity) and self.capacity > 0 and math.isfinite(self.target) and self.target > 0):
-            raise ValueError("the capacity of a pod and the target utilisation are above 0")
+        if not (math.isfinite(self.capacity) and self.capacity > 0):
+            raise ValueError("the capacity of a pod is above 0")
+        if not (math.isfinite(self.target) and self.target >= LEAST_TARGET):
+            raise ValueError("the target utilisation is at least 1 %")
         if not 1 <= self.least <= self.most:
             raise ValueError("the least number of pods lies between 1 and the most")
         if not (self.startup_s >= 0 and self.window_s >= 1):

@@ -135,10 +135,15 @@ class Controller:
         return decided
 
     def stabilized(self, now_s: float, current: int, wanted: int) -> int:
-        """`current`, moved no further than all proposals of the windows agree on; remembers this one."""
-        up_s, down_s = (0.0, DOWN_STABILIZATION_S)
-        if self.behavior is not None:
-            up_s, down_s = self.behavior.up.stabilization_s, self.behavior.down.stabilization_s
+        """`current`, moved no further than all proposals of the windows agree on; remembers this one.
+
+        Without a behaviour it is the greatest proposal that is no older than five minutes, even one that was out of reach then.
+        """
+        if self.behavior is None:
+            kept = [(at_s, pods) for at_s, pods in self.proposals if at_s >= now_s - DOWN_STABILIZATION_S]
+            self.proposals = [*kept, (now_s, wanted)]
+            return max(pods for _, pods in self.proposals)
+        up_s, down_s = self.behavior.up.stabilization_s, self.behavior.down.stabilization_s
         lowest = min([wanted, *(pods for at_s, pods in self.proposals if at_s > now_s - up_s)])
         highest = max([wanted, *(pods for at_s, pods in self.proposals if at_s > now_s - down_s)])
         self.proposals = [(at_s, pods) for at_s, pods in self.proposals if at_s > now_s - max(up_s, down_s)]

@@ -171,8 +171,7 @@ def fit(points: Sequence[tuple[float, float]], seed: int = 0) -> Fit:
     way: Way | None = None if not freedom else "bootstrap" if bound else "student"
     covariance, draws = np.full((3, 3), math.nan), np.empty((0, 3))
     if way == "student":
-        slopes = _slopes(units, found)
-        covariance = deviation**2 * np.linalg.pinv(slopes.T @ slopes, rcond=1e-20, hermitian=True)
+        covariance = _covariance(units, rates, found, deviation)
     elif way == "bootstrap":
         draws = _bootstrap(units, found, deviation, freedom, seed)
     r2 = 1 - squares / spread if spread > 0 else 1.0
@@ -205,6 +204,17 @@ def _slopes(units: Floats, coefficients: Floats) -> Floats:
     rest = 1 + sigma * (units - 1) + kappa * units * (units - 1)
     per_sigma = -lambda_ * units * (units - 1) / rest**2
     return np.column_stack([units / rest, per_sigma, per_sigma * units])
+
+
+def _covariance(units: Floats, rates: Floats, found: Floats, deviation: float) -> Floats:
+    """Of the coefficients, from the linearised problem: deviation^2 (S^T S)^-1 for the slopes S.
+
+    In coefficients of one size: lambda may be a rate in bytes, and kappa a thousandth.
+    """
+    scale, unit = _scale(units, rates), float(rates.max())
+    inverse = np.linalg.pinv(_slopes(units, found) * scale / unit)
+    covariance: Floats = (deviation / unit) ** 2 * (inverse @ inverse.T) * np.outer(scale, scale)
+    return covariance
 
 
 def _settled(units: Floats, rates: Floats) -> tuple[Floats, tuple[str, ...]]:

@@ -130,7 +130,7 @@ def _remarks(plan: Plan, requests: float) -> Iterator[str]:
 
 def _points(text: str) -> Iterator[tuple[float, float]]:
     """One measurement `N=X`, or all of a file."""
-    if "=" in text and not Path(text).is_file():
+    if "=" in text and not _is_file(text):
         units, _, rate = text.partition("=")
         yield _number(text, units), _number(text, rate.removesuffix("/s"))
         return
@@ -145,6 +145,13 @@ def _points(text: str) -> Iterator[tuple[float, float]]:
         if len(fields) != 2:
             raise InputError(f"{text}:{number}: two columns are needed, units and throughput (got {len(fields)})")
         yield _number(f"{text}:{number}", fields[0]), _number(f"{text}:{number}", fields[1])
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # longer than a file's name may be
+        return False
 
 
 def _number(where: str, text: str) -> float:

@@ -17,7 +17,7 @@ from loadtests.store.folder import create_folder
 from loadtests.store.manifest import read_manifest
 from loadtests.store.records import write_json, write_text
 
-KEPT = ("created", "harness", "commit", "machine", "stack", "host", "workers", "stack_settings")
+KEPT = ("created", "harness", "commit", "stack_commit", "machine", "stack", "host", "workers", "stack_settings")
 """What of the first run's manifest is true of the whole search."""
 LOG = "log.txt"
 Tell = Callable[[str], None]
@@ -29,7 +29,7 @@ class Ramp:
     def __init__(self, stepper: Stepper, bounds: Bounds, options: Options, settings: dict[str, str], tell: Tell) -> None:
         plan = stepper.base()
         self._stepper, self._options, self._tell = stepper, options, tell
-        self._per_user = rate_of_one(plan)
+        self._base, self._per_user = plan.hash, rate_of_one(plan)
         self.folder: Path = create_folder(options.out, f"capacity-{plan.scenario.name}", parts=("steps",)).path.resolve()
         """Where everything of the search stands."""
         self.found = Found(plan.scenario.name, bounds, settings, limits_of(plan))
@@ -55,7 +55,12 @@ class Ramp:
             self._write()
 
     def _run(self, step: Step, console: Console) -> bool:
-        """Try one step; whether the user interrupted it. Raises RunError when it cannot be made to say anything."""
+        """Try one step; whether the user interrupted it.
+
+        Raises RunError when it cannot be made to say anything, InputError when the scenario is not what it was any more.
+        """
+        if self._stepper.base().hash != self._base:
+            raise InputError(f"{self._stepper.path}: was changed during the search, whose steps must be alike; start it anew")
         number, length_s = len(self.found.steps) + 1, self._stepper.length_s(step)
         plan = self._stepper.plan(step, self._per_user)
         outcome = Run(plan, replace(self._options, out=self.folder / "steps"), console).execute()

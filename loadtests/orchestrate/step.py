@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loadtests.capacity.search import Step
 from loadtests.errors import InputError
+from loadtests.measure.histogram import Histogram
 from loadtests.objectives.evaluate import Result
 from loadtests.objectives.grammar import Objective, percentile
 from loadtests.orchestrate.run import Outcome
@@ -116,7 +117,6 @@ def result_of(number: int, step: Step, length_s: float, outcome: Outcome, embedd
     verdict, found = outcome.verdict, shortages_of(evidence)
     unhealthy = [result for result in verdict.health if result.status == "fail"]
     party = None if verdict.word == "pass" else _party(unhealthy, evidence, found, embedded)
-    latency_ms = {name: evidence.total.response_time.quantile(float(f"0.{name[1:]}")) / 1e3 for name in SHOWN}
     first, last = evidence.steady_s
     return StepResult(
         number=number,
@@ -128,12 +128,17 @@ def result_of(number: int, step: Step, length_s: float, outcome: Outcome, embedd
         passed=None if verdict.word == "invalid" and party is None else verdict.word == "pass",
         party=party,
         achieved=round(evidence.steady_ok.get(None, 0) / (last - first), 3),
-        latency_ms=latency_ms if evidence.total.response_time.count else None,
+        latency_ms=_latency_ms(evidence.total.response_time),
         broke=first_to_break(evidence, verdict) if party in ("target", "machine") else None,
         doubts=[f"{one.name}: {one.observed_text} (asked: {one.objective})" for one in unhealthy],
         shortages=found,
         folder=str(outcome.folder.path.relative_to(root)),
     )
+
+
+def _latency_ms(times: Histogram) -> dict[str, float] | None:
+    """The percentiles that are shown; None without answers, as a rate of less than one turn in a step has none."""
+    return {name: times.quantile(float(f"0.{name[1:]}")) / 1e3 for name in SHOWN} if times.count else None
 
 
 def _party(unhealthy: Sequence[Result], evidence: Evidence, found: Sequence[Shortage], embedded: bool) -> Party | None:
@@ -151,7 +156,9 @@ def _party(unhealthy: Sequence[Result], evidence: Evidence, found: Sequence[Shor
 def _parties(unhealthy: Sequence[Result], evidence: Evidence) -> Iterator[Party | None]:
     """Of each failed check."""
     for check in unhealthy:
-        if check.name in GENERATOR_CHECKS:
+        if check.observed is None:  # nothing was measured, so nothing was seen to be short
+            yield None
+        elif check.name in GENERATOR_CHECKS:
             yield "generator"
         elif check.name in TARGET_CHECKS:
             yield "target"

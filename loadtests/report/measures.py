@@ -59,24 +59,24 @@ def measures_of(folder: RunFolder) -> Measured:
 def measures_of_search(folder: Path) -> Measured:
     """What a search for the capacity found, under the conditions of its steps. Raises RunError for one that is damaged.
 
-    How many users a step had, and for how long, is what was searched, and no condition. A search that confirmed no rate fails
-    and has no figure; one that ended where the generator was short is not one of the target.
+    How many users a step had, and for how long, is what was searched, and no condition; what was asked of them is one. A
+    search that confirmed no rate fails and has no figure; one that ended where the generator was short is not one of the target.
     """
     found = read_json(folder / "capacity.json")
     with readable(RunFolder(folder)):
         answer, steps = found["answer"], found["steps"]
         if not steps:
             raise ValueError("no step was tried")
-        conditions = conditions_of(read_manifest(RunFolder(folder / steps[0]["folder"])))
-        searched = {key: value for key, value in conditions.items() if key not in SEARCHED}
+        manifest = read_manifest(RunFolder(folder / steps[0]["folder"]))
+        searched = {key: value for key, value in conditions_of(manifest).items() if key not in SEARCHED}
         word = _word(answer)
         return Measured(
             run_id=folder.name,
             scenario=found["scenario"],
-            commit=found["commit"],
+            commit=found.get("stack_commit") or found["commit"],
             created=found["created"],
             verdict=word,
-            conditions={**searched, "searched": "capacity"},
+            conditions={**searched, **dict(_asked(manifest)), "searched": "capacity"},
             values={CAPACITY: float(answer["rate"])} if word == "pass" else {},
         )
 
@@ -119,6 +119,14 @@ def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
     found.update({f"machine.{key}": manifest["machine"][key] for key in ("cpus", "memory_bytes", "python")})
     found["harness"] = ".".join(manifest["harness"].split(".")[:2])
     return found
+
+
+def _asked(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Condition]]:
+    """What decides whether a step of a search passed: objectives, as the scenario has them, and health limits."""
+    scenario = manifest["plan"]["scenario"]
+    for name, value in scenario["objectives"].items():
+        yield f"objectives.{name}", value if isinstance(value, str) else value["objective"]
+    yield from _flat("health", scenario["health"])
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Condition]]:

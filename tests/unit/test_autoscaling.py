@@ -58,7 +58,8 @@ def test_without_load() -> None:
     ("changes", "text"),
     [
         ({"capacity": 0}, "above 0"),
-        ({"target": 0}, "above 0"),
+        ({"target": 0}, "at least 1 %"),
+        ({"target": 1e-10}, "at least 1 %"),
         ({"least": 0}, "between 1 and the most"),
         ({"least": 9, "most": 4}, "between 1 and the most"),
         ({"startup_s": -1}, "no less than 0 s"),

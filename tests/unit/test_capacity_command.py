@@ -51,3 +51,15 @@ def test_a_target_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert told["bounds"]["start"] == 10.0 and told["answer"]["kind"] == "unfinished"
     assert error.splitlines()[-1] == f"loadtest: {told['trouble']}"
     assert not (folder / "capacity.html").exists()
+
+
+def test_a_night_that_cannot_search_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its other parts have run, not in the middle of it."""
+    monkeypatch.chdir(Path(__file__).parents[2])
+    parts = '[[parts]]\nscenario = "smoke"\n[[parts]]\nscenario = "spike"\nkind = "capacity"\n'
+    (tmp_path / "suite.toml").write_text(f'name = "s"\n{parts}')
+    assert main(["nightly", str(tmp_path / "suite.toml"), "--out", str(tmp_path / "results")]) == 2
+    assert capsys.readouterr().err.startswith("loadtest: scenario spike: a capacity search needs a load of one rate")
+    assert not (tmp_path / "results").exists()

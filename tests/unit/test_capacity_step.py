@@ -68,6 +68,16 @@ def test_live_objectives_end_a_step(tmp_path: Path) -> None:
     assert ending == {"fast": (2.0, 3.0), "few": (2.0, 3.0), "own": (3.0, 7.0)}
 
 
+def test_the_environment_is_the_callers_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite's searches are alike on every night, whatever the shell exports; the command's own follow it."""
+    monkeypatch.setenv("LOADTEST_USERS", "77")
+    monkeypatch.setenv("LOADTEST_HOST", "http://127.0.0.1:9")
+    told = stepper(tmp_path, RAMPED)
+    assert (told.base().scenario.load.users, told.base().scenario.target.host) == (77, "http://127.0.0.1:9")
+    alike = replace(told, environ={}).base().scenario
+    assert (alike.load.users, alike.target.host) == (10, None)
+
+
 def test_what_one_user_offers(tmp_path: Path) -> None:
     """At the full rate, whatever the ramp."""
     text = changed("users = 10", "users = 7\nrate_per_user = 0.3", RAMPED)
@@ -129,6 +139,18 @@ def test_a_run_that_fails_is_the_targets(tmp_path: Path) -> None:
 def late(run: SyntheticRun) -> list[Sample]:
     """Requests that the generator sent 300 ms after they were due."""
     return [replace(one, lateness_us=300_000) for one in planned_samples(run.plan)]
+
+
+def test_a_run_without_a_request_has_no_times(tmp_path: Path) -> None:
+    """As of one user whose first turn is not due before the end: nothing can be read off, so nobody was short."""
+    run = SyntheticRun.create(tmp_path)
+    run.start()
+    run.final(0)
+    run.final(1)
+    run.stop()
+    one = result(run)
+    assert (one.passed, one.party, one.latency_ms, one.achieved) == (None, None, None, 0.0)
+    assert "no answers" in line(one) and "lateness: no data" in one.why
 
 
 @pytest.mark.parametrize(

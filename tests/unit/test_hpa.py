@@ -132,6 +132,16 @@ def test_stabilization_without_a_behavior(earlier: list[tuple[int, int]], wanted
     assert controller.stabilized(0, 100, wanted) == expected
 
 
+def test_without_a_behavior_an_earlier_proposal_is_made_up_for() -> None:
+    """horizontal.go, stabilizeRecommendation: the greatest of five minutes counts on the way up too, and at their very end."""
+    controller = Controller(1, 100, None)
+    assert controller.decide(0, 3, [20]) == 6, "no more than twice the pods at a time"
+    assert controller.decide(15, 6, [7]) == 12
+    assert controller.decide(30, 12, [7]) == 20
+    assert controller.decide(300, 20, [7]) == 20
+    assert controller.decide(315, 20, [7]) == 7
+
+
 def test_the_greatest_metric_counts() -> None:
     """Of several metrics the one that asks for the most pods decides."""
     assert Controller(1, 20, DEFAULT).decide(0, 3, [2, 5, 4]) == 5

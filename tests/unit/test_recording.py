@@ -54,6 +54,14 @@ def test_a_plan_follows_its_recording(tmp_path: Path) -> None:
     assert (plan.load.users, plan.offered_rate) == (3, 1.0)
 
 
+@pytest.mark.usefixtures("recording")
+def test_another_stack_is_played_the_same_recording(tmp_path: Path) -> None:
+    """As when two builds take turns at one load."""
+    plan = plan_of(tmp_path, RECORDED)
+    other = plan.with_stack("elsewhere/stack.toml")
+    assert (other.scenario.stack.definition, other.load, other.notes) == ("elsewhere/stack.toml", plan.load, plan.notes)
+
+
 def test_hash_is_that_of_the_content(tmp_path: Path, recording: Path) -> None:
     """The same recording elsewhere makes the same plan, one with another moment another."""
     before = plan_of(tmp_path, RECORDED).hash

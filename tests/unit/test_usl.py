@@ -76,6 +76,18 @@ def test_intervals_are_students() -> None:
     assert (low, high) == pytest.approx(found.interval("lambda"))
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e5, 1e10])
+def test_intervals_do_not_depend_on_the_unit_of_throughput(scale: float) -> None:
+    """Counted in bytes they are as wide as in megabytes."""
+    one, other = fit(SPECSDM91), fit([(units, rate * scale) for units, rate in SPECSDM91])
+    low, high = one.interval("lambda") or (0, 0)
+    assert other.interval("lambda") == pytest.approx((low * scale, high * scale), rel=1e-5)
+    assert [other.interval(name) for name in ("sigma", "kappa")] == [
+        pytest.approx(one.interval(name), rel=1e-5) for name in ("sigma", "kappa")
+    ]
+    assert other.peak_interval() == pytest.approx(one.peak_interval(), rel=1e-5)
+
+
 def test_peak_has_an_interval() -> None:
     """The interval of the peak holds the peak, and has no upper end when kappa's has nothing as its lower one."""
     found = fit(SPECSDM91)
