@@ -95,8 +95,8 @@ def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
     """
     scenario = manifest["plan"]["scenario"]
     found = dict(_flat("", {key: value for key, value in scenario.items() if key not in UNCOMPARED}))
-    if found.get("load.recording") is not None:  # by its name, as another checkout has it elsewhere
-        found["load.recording"] = Path(str(found["load.recording"])).name
+    if found.get("load.recording") is not None:  # by what is in it, as another checkout has it elsewhere
+        found["load.recording"] = manifest["plan"]["recording"]
     found["journeys"] = ", ".join(Path(file).name for file in scenario["journeys"])
     found["target.timeout"] = scenario["target"]["timeout"]
     found["workers"], found["stack"] = manifest["workers"], manifest["stack"]

@@ -116,7 +116,7 @@ class Plan(BaseModel):
         """The same plan for the stack that another file defines."""
         stack = self.scenario.stack.model_copy(update={"definition": definition})
         scenario = self.scenario.model_copy(update={"stack": stack})
-        return Plan(scenario=scenario, objectives=self.objectives, notes=self.notes)
+        return Plan(scenario=scenario, objectives=self.objectives, notes=self.notes, recording=self.recording)
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest has it, and as the master sends it to its workers."""

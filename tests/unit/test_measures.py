@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtests.errors import InputError
-from loadtests.report.measures import measures_of, runs_under
+from loadtests.report.measures import conditions_of, measures_of, runs_under
 from loadtests.report.write import write_report
 from loadtests.store.folder import RunFolder
 from loadtests.store.measured import differences
@@ -96,6 +96,18 @@ def test_the_host_counts_for_a_target_that_the_run_did_not_start(tmp_path: Path)
     own = edited(folder, stack="embedded", servers="wheels", stack_settings={"CACHE": "off"}, stack_commit="abc")
     assert "host" not in own
     assert (own["servers"], own["stack_settings.CACHE"]) == ("wheels", "off")
+
+
+def test_a_recording_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    """It may lie elsewhere in another checkout, and two of one name may be two loads."""
+    manifest = read_json(judged(tmp_path).file("manifest.json"))
+
+    def condition(file: str, digest: str) -> object:
+        manifest["plan"]["scenario"]["load"]["recording"], manifest["plan"]["recording"] = file, digest
+        return conditions_of(manifest)["load.recording"]
+
+    assert condition("/here/a.moments", "abc") == condition("/there/b.moments", "abc")
+    assert condition("/here/a.moments", "abc") != condition("/here/a.moments", "abd")
 
 
 def test_a_run_without_a_verdict_is_no_result(tmp_path: Path) -> None:

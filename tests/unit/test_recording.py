@@ -79,6 +79,15 @@ def test_a_recording_that_was_changed_is_not_that_of_the_plan(tmp_path: Path, re
     assert plan.with_recording(tmp_path / "nowhere") is plan
 
 
+@pytest.mark.usefixtures("recording")
+def test_another_stack_plays_the_same_recording(tmp_path: Path) -> None:
+    """A night against another build offers both the same stream."""
+    plan = plan_of(tmp_path, RECORDED)
+    other = plan.with_stack("elsewhere/stack.toml")
+    assert other.recording == plan.recording
+    assert other.load == plan.load
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
