@@ -169,6 +169,11 @@ class Share(Table):
     """Its share of all turns, in proportion to the other weights."""
 
 
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[\t -~]*$")]
+"""Visible characters of ASCII, blanks and tabs; no line's end, after which another header would begin."""
+
+
 class Request(Table):
     """`[requests.NAME]`: a journey that makes one request, under its own name."""
 
@@ -179,7 +184,7 @@ class Request(Table):
     """Several of them instead: each turn asks for one, and one that is there twice is asked for twice as often."""
     body: str | None = None
     """What is sent with it."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Headers besides those that every request has."""
     expect: tuple[Annotated[Whole, Field(ge=100, le=599)], ...] = ()
     """Statuses that are ok; any below 400 when there are none."""
@@ -255,7 +260,7 @@ class Scenario(Table):
     target: Target = Target()
     auth: Auth = Auth()
     load: Load
-    requests: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Request] = Field(default_factory=dict)
+    requests: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)], Request] = Field(default_factory=dict)
     """Requests for the mix, by name; table below."""
     mix: Annotated[tuple[Share, ...], Field(min_length=1)]
     """What a turn is."""

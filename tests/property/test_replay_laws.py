@@ -60,7 +60,7 @@ def test_recorded_turns_between_two_moments(load: RecordedLoad, from_s: float, l
 
 @given(counts=st.dictionaries(st.integers(0, 100_000), st.integers(1, 500), min_size=1, max_size=50), data=st.data())
 def test_stages_lose_no_request(counts: dict[int, int], data: st.DataObject) -> None:
-    """Their counts and lengths add up to the log's, they are no more than MOST_STAGES, and nobody is asked too much."""
+    """Their counts and lengths add up to the log's, and they are no more than MOST_STAGES."""
     first, last = min(counts), max(counts)
     begin_s = first + data.draw(st.integers(0, 999)) / 1000
     end_s = max(last + data.draw(st.integers(1, 1000)) / 1000, begin_s + 0.001)
@@ -69,8 +69,10 @@ def test_stages_lose_no_request(counts: dict[int, int], data: st.DataObject) -> 
     assert abs(sum(length_s for length_s, _ in pieces) - (end_s - begin_s)) < 1e-6
     assert all(length_s > 0 for length_s, _ in pieces)
     assert len(pieces) <= MOST_STAGES + 1
-    users = users_for(pieces)
-    assert all(count <= users * length_s * (1 + 1e-9) for length_s, count in pieces)
+    users, total = users_for(pieces), sum(counts.values())
+    assert users <= max(10, total)  # a log of a moment has a high rate, and needs no crowd
+    assert users >= min(10, total)
+    assert users >= total or all(count <= users * length_s * (1 + 1e-9) for length_s, count in pieces)
 
 
 @given(counts=st.dictionaries(st.integers(0, 280), st.integers(1, 50), min_size=1, max_size=50))

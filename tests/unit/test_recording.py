@@ -94,6 +94,8 @@ def test_another_stack_plays_the_same_recording(tmp_path: Path) -> None:
         ("", "there is no request in it"),
         ("0 list_tasks\nlist_tasks\n", "line 2: not of the form 'MICROSECONDS NAME'"),
         ("-1 list_tasks\n", "line 1: not of the form"),
+        ("9" * 19 + " list_tasks\n", "line 1: not of the form"),
+        ("9" * 5000 + " list_tasks\n", "line 1: not of the form"),
         ("5\n", "line 1: not of the form"),
         ("0 lost\n", r"line 1: 'lost' is no journey of the mix \(there are: create_task, list_tasks\)"),
         ("5 list_tasks\n4 list_tasks\n", "line 2: 4 us is before the line above"),

@@ -202,6 +202,20 @@ def test_exact_keeps_every_moment(tmp_path: Path) -> None:
     assert planned_stream(made.plan.load, made.plan.mix, 1, range(2))[0] == 3
 
 
+def test_long_paths_have_short_names(tmp_path: Path) -> None:
+    """Short enough for the files of a run; still each its own."""
+    lines = [main_line(i, f"GET /{'long-' * 99}{'ab'[i]} HTTP/1.1") for i in range(2)]
+    names = list(Recorded(tmp_path, lines).mix)
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 90
+
+
+def test_a_log_of_a_moment_needs_no_crowd(tmp_path: Path) -> None:
+    """One line lasts a millisecond; at a thousand requests a second it is still one request."""
+    load = Recorded(tmp_path, [main_line(0, LIST)]).plan.scenario.load
+    assert (load.users, load.total_s) == (10, 0.001)
+
+
 def test_endpoints_without_end_are_left_out(tmp_path: Path) -> None:
     """A scanner's thousand paths do not fill the memory, or the scenario."""
     lines = [

@@ -67,6 +67,8 @@ def test_body_and_statuses_are_the_request_s_own() -> None:
         ('path = "/{id}"', "requests.search.path", "should match pattern"),
         ('path = "/a"\nmethod = "get"', "requests.search.method", "should match pattern"),
         ('path = "/a"\nexpect = [99]', "requests.search.expect[0]", "greater than or equal to 100"),
+        ('path = "/a"\nheaders = { "X" = "a\\r\\nY: b" }', "requests.search.headers.X", "should match pattern"),
+        ('path = "/a"\nheaders = { "X Y" = "a" }', "requests.search.headers.X Y", "should match pattern"),
         ('path = "/a"\nbdy = "x"', "requests.search.bdy", "did you mean 'body'"),
     ],
 )
@@ -74,6 +76,14 @@ def test_a_broken_request_is_a_problem(tmp_path: Path, table: str, key: str, tro
     """At its place in the file."""
     found = {problem.key: problem.message for problem in problems_of(tmp_path, with_request(table))}
     assert trouble in found[key]
+
+
+def test_a_name_too_long_for_a_file_is_a_problem(tmp_path: Path) -> None:
+    """Each request has files of its own in the run's folder."""
+    name = "a" * 101
+    (problem,) = problems_of(tmp_path, BASE.replace("create_task", name) + f'[requests.{name}]\npath = "/a"\n')
+    assert problem.key == f"requests.{name}"
+    assert "at most 100 characters" in problem.message
 
 
 def test_a_name_that_is_taken_is_a_problem(tmp_path: Path) -> None:
