@@ -88,6 +88,22 @@ def test_another_stack_plays_the_same_recording(tmp_path: Path) -> None:
     assert other.load == plan.load
 
 
+def test_a_run_keeps_the_recording_of_its_plan(tmp_path: Path, recording: Path) -> None:
+    """A copy; one that was changed or taken away since is one line, before anything runs."""
+    plan, copy = plan_of(tmp_path, RECORDED), tmp_path / "kept" / "copy.moments"
+    copy.parent.mkdir()
+    plan.keep_recording(copy)
+    assert copy.read_bytes() == recording.read_bytes()
+    recording.write_text("0 list_tasks\n")
+    with pytest.raises(InputError, match=r"a\.moments: another recording than that of the plan"):
+        plan.keep_recording(copy)
+    recording.unlink()
+    with pytest.raises(InputError, match=r"a\.moments: cannot be copied to .*: No such file or directory"):
+        plan.keep_recording(copy)
+    plan_of(tmp_path, BASE).keep_recording(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
