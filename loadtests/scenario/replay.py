@@ -50,7 +50,7 @@ def own_paths(like: Mapping[str, Any]) -> set[str]:
     """Paths that a run of such a scenario asks for without being told: health checks, and its own logins."""
     target, auth = Target.model_validate(like.get("target", {})), Auth.model_validate(like.get("auth", {}))
     logins = {"none": (), "mint": (auth.check,), "guest": (auth.login, auth.refresh, auth.check)}[auth.mode]
-    return {target.health, *OPERATIONAL, *(path.partition("?")[0] for path in logins if path)}
+    return {*OPERATIONAL, *(path.partition("?")[0] for path in (target.health, *logins) if path)}
 
 
 class Replay:

@@ -9,7 +9,7 @@ import pytest
 from loadtests.traffic.journeys import REGISTRY, as_before
 from loadtests.traffic.requests import declare
 from tests.unit.test_traffic import FakePerson, T
-from tests.unit.texts import BASE, plan_of, problems_of
+from tests.unit.texts import BASE, changed, plan_of, problems_of
 
 SEARCH = BASE.replace('journey = "create_task"', 'journey = "search"')
 
@@ -92,3 +92,16 @@ def test_a_name_that_is_taken_is_a_problem(tmp_path: Path) -> None:
     problems = {problem.key: problem.message for problem in problems_of(tmp_path, text)}
     assert problems["requests.create_task"] == "'create_task' is a journey already; take another name"
     assert "requests.auth_login" in problems
+
+
+def test_the_name_of_a_journey_s_request_is_taken_too(tmp_path: Path) -> None:
+    """Both would be measured as one, and objectives would speak of the sum."""
+    (tmp_path / "own.py").write_text(
+        "from loadtests.traffic.journeys import journey\n@journey(requests=['cart'])\ndef shop(person): pass\n"
+    )
+    text = changed('name = "small"', 'name = "small"\njourneys = ["own.py"]') + '[requests.cart]\npath = "/cart"\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert (problem.key, problem.message) == (
+        "requests.cart",
+        "'cart' is a request of the journey 'shop' already; take another name",
+    )
