@@ -67,8 +67,8 @@ class Replay:
             raise InputError(f"{log}: nothing to replay among {reading}; left out: {'; '.join(self._left_out()) or 'nothing'}")
         if tally.wanted.exact and tally.coarse:
             raise InputError(
-                f"{log}: {tally.coarse:,} of {tally.kept:,} requests have no moment, which needs msec=$msec and "
-                f"request_time=$request_time in the log's format (nginx.conf has them); leave out --exact"
+                f"{log}: {tally.coarse:,} of {tally.kept:,} requests have no moment (see line {reading.first_coarse:,}), which "
+                "needs msec=$msec and request_time=$request_time in the log's format (nginx.conf has them); leave out --exact"
             )
         kept = ((index, one) for index, one in enumerate(tally.endpoints) if one.left_out is None)
         self._kept = dict(sorted(kept, key=lambda pair: pair[1].requests, reverse=True))

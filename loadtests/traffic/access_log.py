@@ -55,6 +55,8 @@ class Reading:
     unreadable: int = 0
     first_unreadable: int | None = None
     """Number of a line, from 1."""
+    first_coarse: int | None = None
+    """Number of a line whose request arrived in a known second, but at no known moment."""
     malformed: int = 0
     """Lines whose client did not speak HTTP."""
 
@@ -100,6 +102,8 @@ def hits(lines: Iterable[str], reading: Reading) -> Iterator[Hit]:
         elif hit is None:
             reading.malformed += 1
         else:
+            if not hit.exact:
+                reading.first_coarse = reading.first_coarse or number
             yield hit
 
 

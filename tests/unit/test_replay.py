@@ -235,7 +235,7 @@ def test_endpoints_without_end_are_left_out(tmp_path: Path) -> None:
         (["rubbish\n"] * 2, (), "no readable line among 2: neither nginx's combined format nor nginx.conf's own"),
         ([main_line(0, ITEM)], (), "nothing to replay among 1 lines; left out: 1 of GET /api/v1/tasks/{id} (asks"),
         ([main_line(0, r"\x16")], (), "nothing to replay among 1 lines, 1 without an HTTP request; left out: nothing"),
-        ([main_line(0), combined_line(1)], ("--exact",), "1 of 2 requests have no moment, which needs msec=$msec"),
+        ([main_line(0), combined_line(1)], ("--exact",), "1 of 2 requests have no moment (see line 2), which needs msec=$msec"),
         ([main_line(0)], ("--users", "0"), "--users: must be at least 1 (got 0)"),
         ([main_line(0)], ("--body", "{id: 1}"), "--body: not valid JSON: Expecting property name"),
         ([main_line(0)], ("--body", '"\udcff"'), "--body: not valid JSON: "),
