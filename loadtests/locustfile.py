@@ -5,7 +5,6 @@
 works alone, web UI included, and with `--master` and `--worker`. `loadtest run` starts the same file.
 """
 
-import shutil
 import signal
 import sys
 import time
@@ -115,8 +114,7 @@ class _Run:
         plan, host, folder = self._prepare(self._runner.target_user_count)
         if folder is None:
             folder = create_folder(Path("results"), plan.scenario.name)
-            if plan.scenario.load.recording is not None:
-                shutil.copyfile(plan.scenario.load.recording, folder.recording)
+            plan.keep_recording(folder.recording)
             workers = 1 if isinstance(self._runner, LocalRunner) else self._runner.worker_count
             write_manifest(folder, plan.to_json(), plan.hash, {"workers": workers, "stack": "none", "host": host})
             print(f"run: {folder.path} (afterwards: loadtest verdict {folder.path})", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The command that turns traffic that was recorded into a scenario."""
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 
@@ -51,6 +52,10 @@ def _check(out: Path, options: argparse.Namespace) -> None:
         raise InputError(f"--out {out}: a scenario's name ends in .toml")
     if options.users is not None and options.users < 1:
         raise InputError(f"--users: must be at least 1 (got {options.users})")
+    try:
+        json.loads(options.body.encode())
+    except ValueError as error:
+        raise InputError(f"--body: not valid JSON: {error}") from error
     files = [out, out.with_suffix(SUFFIX)] if options.exact else [out]
     if present := [str(file) for file in files if file.exists() and not options.force]:
         raise InputError(f"{', '.join(present)}: there already; take another name, or --force")

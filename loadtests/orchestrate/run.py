@@ -1,7 +1,6 @@
 """One run from a plan to an exit code: stack, load, drain, tasks, verdict; everything ended, whatever happens."""
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -108,8 +107,7 @@ class Run:
             preflight.check_redis_urls(plan, dict(os.environ))
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
-        if plan.scenario.load.recording is not None:
-            shutil.copyfile(plan.scenario.load.recording, folder.recording)
+        plan.keep_recording(folder.recording)
         with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
             if self._options.influx is not None:
                 self._uploader = upload.Uploader(self._processes, folder, self._options.influx)

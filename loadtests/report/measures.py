@@ -60,7 +60,7 @@ def measures_of_search(folder: Path) -> Measured:
     """What a search for the capacity found, under the conditions of its steps. Raises RunError for one that is damaged.
 
     How many users a step had, and for how long, is what was searched, and no condition; what was asked of them is one. A
-    search that confirmed no rate fails and has no figure; one that ended where the generator was short is not one of the target.
+    search that confirmed no rate fails and has no figure; one that ended where the generator was short is none of the target.
     """
     found = read_json(folder / "capacity.json")
     with readable(RunFolder(folder)):

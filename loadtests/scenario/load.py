@@ -14,7 +14,7 @@ from loadtests.scenario.implicit import implicit_objectives
 from loadtests.scenario.meaning import check_meaning
 from loadtests.scenario.plan import Plan, metrics
 from loadtests.scenario.problems import key_path, message_of, problems_of
-from loadtests.scenario.schema import Load, ObjectiveTable, Scenario, Stage
+from loadtests.scenario.schema import HIGHEST_SPEED, LEAST_SPEED, Load, ObjectiveTable, Scenario, Stage
 from loadtests.scenario.speed import at_speed
 from loadtests.scenario.system import Fault
 from loadtests.settings import Overrides
@@ -134,8 +134,9 @@ def _speed(overrides: Overrides, own: float) -> float:
         speed = float(overrides.speed)
     except ValueError:
         speed = math.nan
-    if not 0 < speed < math.inf:
-        raise InputError(f"{overrides.sources['speed']}: must be a number above 0, such as 2 or 0.5 (got {overrides.speed!r})")
+    if not LEAST_SPEED <= speed <= HIGHEST_SPEED:
+        limits = f"from {LEAST_SPEED:f} to {HIGHEST_SPEED:,.0f}"
+        raise InputError(f"{overrides.sources['speed']}: must be a number {limits}, such as 2 or 0.5 (got {overrides.speed!r})")
     return speed
 
 

@@ -104,10 +104,15 @@ def _journey_file(path: Path, index: int, file: str) -> Iterator[Problem]:
 
 def _requests(path: Path, data: dict[str, Any]) -> Iterator[Problem]:
     """Names that are taken, and what makes no request."""
+    owners = {request: known.name for known in journeys.REGISTRY.values() for request in known.requests}
     taken = {*journeys.REGISTRY, *AUTH_SERIES}
     for name, table in _table(data.get("requests")).items():
         if name in taken:
             yield Problem(str(path), f"requests.{name}", f"{name!r} is a journey already; take another name")
+            continue
+        if name in owners:  # both would be measured as one
+            message = f"{name!r} is a request of the journey {owners[name]!r} already; take another name"
+            yield Problem(str(path), f"requests.{name}", message)
             continue
         with suppress(ValidationError):  # a problem already
             try:

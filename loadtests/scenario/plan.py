@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from collections.abc import Iterator
 from functools import cached_property
 from hashlib import blake2b, sha256
@@ -21,6 +22,8 @@ from loadtests.scenario.schema import Load, Scenario, Stage
 from loadtests.scenario.system import Probes, Selection, Tasks
 from loadtests.traffic.payloads import payload_digest, task_payloads
 from loadtests.traffic.recording import digest_of, read_recording
+
+CHANGED = "another recording than that of the plan"
 
 
 class Plan(BaseModel):
@@ -48,10 +51,22 @@ class Plan(BaseModel):
 
     def _recorded(self, path: Path) -> RecordedLoad:
         if digest_of(path) != self.recording:
-            raise InputError(f"{path}: another recording than that of the plan")
+            raise InputError(f"{path}: {CHANGED}")
         load = self.scenario.load
         moments_us, found = read_recording(path, {share.journey: index for index, share in enumerate(self.scenario.mix)})
         return RecordedLoad(moments_us, found, load.users, load.total_s, load.speed)
+
+    def keep_recording(self, path: Path) -> None:
+        """Copy the recording, if there is one. Raises InputError when it cannot be, or is no longer that of the plan."""
+        source = self.scenario.load.recording
+        if source is None:
+            return
+        try:
+            shutil.copyfile(source, path)
+        except OSError as error:
+            raise InputError(f"{source}: cannot be copied to {path}: {error.strerror}") from error
+        if digest_of(path) != self.recording:
+            raise InputError(f"{source}: {CHANGED}")
 
     def with_recording(self, path: Path) -> "Plan":
         """The same plan, its recording read from a copy, where there is one."""

@@ -26,8 +26,9 @@ def stage_counts(seconds: Mapping[int, int], begin_s: float, end_s: float) -> li
 
 
 def users_for(pieces: list[tuple[float, int]]) -> int:
-    """Users of whom none has more than one turn a second at the busiest time."""
-    return max(LEAST_USERS, math.ceil(max(count / length_s for length_s, count in pieces)))
+    """Users of whom none has more than one turn a second at the busiest time, but no more than there are requests."""
+    busiest, total = max(count / length_s for length_s, count in pieces), sum(count for _, count in pieces)
+    return max(LEAST_USERS, min(math.ceil(busiest), total))
 
 
 def _width_s(span_s: float) -> int:

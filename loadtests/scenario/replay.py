@@ -3,10 +3,10 @@
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import tomli_w
@@ -50,7 +50,7 @@ def own_paths(like: Mapping[str, Any]) -> set[str]:
     """Paths that a run of such a scenario asks for without being told: health checks, and its own logins."""
     target, auth = Target.model_validate(like.get("target", {})), Auth.model_validate(like.get("auth", {}))
     logins = {"none": (), "mint": (auth.check,), "guest": (auth.login, auth.refresh, auth.check)}[auth.mode]
-    return {target.health, *OPERATIONAL, *(path.partition("?")[0] for path in logins if path)}
+    return {*OPERATIONAL, *(path.partition("?")[0] for path in (target.health, *logins) if path)}
 
 
 class Replay:
@@ -58,7 +58,7 @@ class Replay:
 
     def __init__(self, log: str, reading: Reading, tally: Tally, wishes: Wishes) -> None:
         """Raises InputError when the log leaves nothing to replay, or not what was wished for."""
-        self._log, self._reading, self._tally, self._wishes = log, reading, tally, wishes
+        self._log, self._reading, self._tally, self._wishes = _printable(log), reading, tally, wishes
         if reading.lines == reading.unreadable:
             raise InputError(
                 f"{log}: no readable line among {reading.lines:,}: neither nginx's combined format nor nginx.conf's own"
@@ -67,8 +67,8 @@ class Replay:
             raise InputError(f"{log}: nothing to replay among {reading}; left out: {'; '.join(self._left_out()) or 'nothing'}")
         if tally.wanted.exact and tally.coarse:
             raise InputError(
-                f"{log}: {tally.coarse:,} of {tally.kept:,} requests have no moment, which needs msec=$msec and "
-                f"request_time=$request_time in the log's format (nginx.conf has them); leave out --exact"
+                f"{log}: {tally.coarse:,} of {tally.kept:,} requests have no moment (see line {reading.first_coarse:,}), which "
+                "needs msec=$msec and request_time=$request_time in the log's format (nginx.conf has them); leave out --exact"
             )
         kept = ((index, one) for index, one in enumerate(tally.endpoints) if one.left_out is None)
         self._kept = dict(sorted(kept, key=lambda pair: pair[1].requests, reverse=True))
@@ -81,24 +81,26 @@ class Replay:
         self._unmet: list[str] = []
 
     def write(self) -> None:
-        """Write the scenario, and its recording; both replace what is there. Raises InputError when they cannot be written."""
+        """Write the scenario, and its recording; both replace what is there, when they are whole.
+
+        Raises InputError when they cannot be written.
+        """
         out = self._wishes.out
-        draft = out.with_name(f".{out.name}.draft")
         try:
-            if self._tally.wanted.exact:
-                requests = ((at_us, self._names[place]) for at_us, place in self._tally.in_order())
-                write_recording(out.with_suffix(SUFFIX), requests)
-            data = self._data()
-            self._leave_out_objectives(draft, data)
-            text = "".join(f"# {line}\n" for line in self.account()) + "\n" + tomli_w.dumps(data)
-            draft.write_text(text, encoding="utf-8")
-            load_plan(draft)
-            draft.replace(out)
+            with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as drafts:
+                draft = Path(drafts, out.name)
+                if self._tally.wanted.exact:
+                    requests = ((at_us, self._names[place]) for at_us, place in self._tally.in_order())
+                    write_recording(draft.with_suffix(SUFFIX), requests)
+                data = self._data()
+                self._leave_out_objectives(draft, data)
+                text = "".join(f"# {line}\n" for line in self.account()) + "\n" + tomli_w.dumps(data)
+                draft.write_text(text, encoding="utf-8")
+                load_plan(draft)
+                for file in Path(drafts).iterdir():
+                    file.replace(out.with_name(file.name))
         except OSError as error:
-            raise InputError(f"{error.filename or out}: cannot be written: {error.strerror}") from error
-        finally:
-            with suppress(OSError):
-                draft.unlink()
+            raise InputError(f"{out}: cannot be written: {error.strerror}") from error
 
     def account(self) -> Iterator[str]:
         """Where the scenario comes from, what it offers, and what was left out."""
@@ -205,6 +207,11 @@ def _trouble(one: Endpoint) -> str:
 
 def _moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us / 1e6, UTC).isoformat(timespec="milliseconds")
+
+
+def _printable(text: str) -> str:
+    """As a comment may have it: a file's name may hold anything."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _name(stem: str) -> str:

@@ -11,6 +11,8 @@ from loadtests.traffic.requests import declare
 
 PATH = r"^/[!-z|~]*$"
 """Visible characters of ASCII, but no braces."""
+LEAST_SPEED, HIGHEST_SPEED = 1e-6, 1e6
+"""Beyond them no duration means anything."""
 
 
 def _port_is_one(host: str) -> str:
@@ -117,7 +119,7 @@ class Load(Table):
     """Each user's turns come evenly, anywhere in even intervals, as a Poisson process, or at the moments of `recording`."""
     recording: str | None = None
     """File with a line a request, `MICROSECONDS NAME`, relative to the scenario; users take turns with its requests."""
-    speed: Annotated[Number, Field(gt=0)] = 1.0
+    speed: Annotated[Number, Field(ge=LEAST_SPEED, le=HIGHEST_SPEED)] = 1.0
     """Time runs so many times as fast: what the load says of durations is divided by it, rates are multiplied."""
     stages: tuple[Stage, ...] = ()
     """Levels of the rate, one after the other, from 0."""
@@ -169,6 +171,12 @@ class Share(Table):
     """Its share of all turns, in proportion to the other weights."""
 
 
+RequestName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=100)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[\t -~]*$")]
+"""Visible characters of ASCII, blanks and tabs; no line's end, after which another header would begin."""
+
+
 class Request(Table):
     """`[requests.NAME]`: a journey that makes one request, under its own name."""
 
@@ -179,7 +187,7 @@ class Request(Table):
     """Several of them instead: each turn asks for one, and one that is there twice is asked for twice as often."""
     body: str | None = None
     """What is sent with it."""
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Headers besides those that every request has."""
     expect: tuple[Annotated[Whole, Field(ge=100, le=599)], ...] = ()
     """Statuses that are ok; any below 400 when there are none."""
@@ -255,7 +263,7 @@ class Scenario(Table):
     target: Target = Target()
     auth: Auth = Auth()
     load: Load
-    requests: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")], Request] = Field(default_factory=dict)
+    requests: dict[RequestName, Request] = Field(default_factory=dict)
     """Requests for the mix, by name; table below."""
     mix: Annotated[tuple[Share, ...], Field(min_length=1)]
     """What a turn is."""

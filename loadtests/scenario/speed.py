@@ -8,8 +8,8 @@ from loadtests.scenario.schema import Load, Scenario, Stage
 def at_speed(scenario: Scenario, speed: float) -> Scenario:
     """The scenario with its load `speed` times as fast: durations and the faults' moments divided by it, rates multiplied.
 
-    What belongs to the target stays: its timeout, the drain, tokens' lives, and how long a fault lasts. A recording keeps its
-    moments; who plays it divides them by `load.speed`.
+    What belongs to the target stays: its timeout, the drain, tokens' lives, how long a fault lasts; and so do an objective's
+    grace and window. A recording keeps its moments; who plays it divides them by `load.speed`.
     """
     load = _faster(scenario.load, speed).model_copy(update={"speed": speed})
     faults = tuple(fault.model_copy(update={"at": fault.at / speed}) for fault in scenario.faults)

@@ -28,8 +28,9 @@ _GZIP = b"\x1f\x8b"
 _COMBINED = re.compile(r'\S+ \S+ .*?\[([^\]]+)\] "([^"]*)" (\d{3}) (.*)')
 _MAIN = re.compile(r'(\d{4}-\d\d-\d\dT\S+) \S+ "([^"]*)" (\d{3}) (.*)')
 _REQUEST = re.compile(r"([A-Z][A-Z-]*) (/[!-~]*) HTTP/\d(?:\.\d)?")
-_MSEC = re.compile(r"(?:^| )msec=(\d+)\.(\d{3})(?: |$)")
-_TOOK = re.compile(r"(?:^| )request_time=(\d+)\.(\d{3})(?: |$)")
+# The last one counts: a client may write the same into its User-Agent, which stands before. More digits are no time.
+_MSEC = re.compile(r"(?:.* )?msec=(\d{1,11})\.(\d{3})(?: |$)")
+_TOOK = re.compile(r"(?:.* )?request_time=(\d{1,9})\.(\d{3})(?: |$)")
 _ESCAPED = re.compile(r"\\x([0-9A-Fa-f]{2})")
 
 
@@ -54,6 +55,8 @@ class Reading:
     unreadable: int = 0
     first_unreadable: int | None = None
     """Number of a line, from 1."""
+    first_coarse: int | None = None
+    """Number of a line whose request arrived in a known second, but at no known moment."""
     malformed: int = 0
     """Lines whose client did not speak HTTP."""
 
@@ -99,6 +102,8 @@ def hits(lines: Iterable[str], reading: Reading) -> Iterator[Hit]:
         elif hit is None:
             reading.malformed += 1
         else:
+            if not hit.exact:
+                reading.first_coarse = reading.first_coarse or number
             yield hit
 
 
@@ -109,9 +114,11 @@ def _hit(match: re.Match[str], seconds: Callable[[str], int]) -> Hit | None:
     request = _REQUEST.fullmatch(text)
     if request is None:
         return None
-    ended, took = _MSEC.search(rest), _TOOK.search(rest)
+    ended, took = _MSEC.match(rest), _TOOK.match(rest)
     if ended and took:
         at_us, exact = _microseconds(ended) - _microseconds(took), True
+    if at_us < 0:
+        raise ValueError("before the epoch")
     return Hit(at_us, exact, request[1], _printable(request[2]), int(status))
 
 

@@ -19,6 +19,8 @@ FEW = 4
 SAMPLES = 50
 """Targets that stand for all that were asked for."""
 _ID = re.compile(r"\d+|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?=[a-fA-F]*\d)[0-9a-fA-F]{12,}")
+LONGEST_NAME = 80
+"""Characters of a name before the number that may follow; names are part of files' names."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -90,7 +92,7 @@ def names_of(endpoints: Mapping[int, Endpoint], taken: set[str]) -> dict[tuple[i
         if endpoint.journey is not None:
             found[index, 0] = endpoint.journey
             continue
-        words = _NO_NAME.sub("_", f"{endpoint.method.lower()}_{endpoint.template}").strip("_")
+        words = _NO_NAME.sub("_", f"{endpoint.method.lower()}_{endpoint.template}")[:LONGEST_NAME].strip("_")
         if endpoint.is_few:
             for variant in range(len(endpoint.variants)):
                 found[index, variant] = _free(words, taken)

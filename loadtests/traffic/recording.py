@@ -16,6 +16,8 @@ from loadtests.errors import InputError
 
 Moments = tuple["array[int]", "array[int]"]
 """Microseconds since the start, and for each the index of its name."""
+LONGEST_MOMENT = 18
+"""Digits of a moment; that is thirty thousand years."""
 PATIENCE = 100_000
 """Lines, a tenth of a second's work, after which others may go on."""
 
@@ -34,7 +36,7 @@ def read_recording(path: Path, indices: Mapping[str, int]) -> Moments:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 moment, _, name = line.rstrip("\n").partition(" ")
-                if not (moment.isascii() and moment.isdigit()) or name not in indices:
+                if not _is_moment(moment) or name not in indices:
                     raise InputError(f"{path}: line {number}: {_trouble(moment, name, indices)}")
                 if int(moment) < last_us:
                     raise InputError(f"{path}: line {number}: {moment} us is before the line above")
@@ -59,8 +61,12 @@ def digest_of(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {_reason(error)}") from error
 
 
+def _is_moment(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_MOMENT
+
+
 def _trouble(moment: str, name: str, indices: Mapping[str, int]) -> str:
-    if not (moment.isascii() and moment.isdigit()) or not name:
+    if not _is_moment(moment) or not name:
         return "not of the form 'MICROSECONDS NAME'"
     return f"{name!r} is no journey of the mix (there are: {', '.join(sorted(indices))})"
 

@@ -45,6 +45,29 @@ def test_combined_format_with_times_of_its_own_is_exact() -> None:
     assert (hit.at_us, hit.exact) == ((START_S + 3) * US + 250_000, True)
 
 
+def test_what_a_client_writes_of_times_is_no_time() -> None:
+    """Its User-Agent stands before those that nginx adds."""
+    line = combined_line(3).replace("curl/8.0", "x request_time=9.000 msec=1.000 y").rstrip("\n")
+    (hit,), _ = read(f"{line} request_time=0.250 msec={START_S + 3}.500\n")
+    assert (hit.at_us, hit.exact) == ((START_S + 3) * US + 250_000, True)
+
+
+@pytest.mark.parametrize("msec", ["msec=99999999999991", "msec=" + "9" * 5000])
+def test_a_time_that_none_can_be_leaves_the_second(msec: str) -> None:
+    """Nor does it stop the reading."""
+    (hit,), reading = read(main_line(0, took_s=0.0).replace("msec=1", msec))
+    assert (hit.at_us, hit.exact, str(reading)) == (START_S * US, False, "1 lines")
+
+
+def test_a_moment_before_the_epoch_is_unreadable() -> None:
+    """No clock of a server stands there, and nothing after it could count from there."""
+    found, reading = read(
+        combined_line(0).replace("2026", "0001"),
+        main_line(0).replace("request_time=0.250", "request_time=999999999.000").replace("msec=1", "msec="),
+    )
+    assert (found, reading.unreadable) == ([], 2)
+
+
 def test_time_zone_is_minded() -> None:
     """17:50 in UTC is 19:50 two hours to the east, in both formats."""
     own = main_line(0).replace("17:50", "19:50").replace("+00:00", "+02:00").replace("msec=", "other=")

@@ -98,6 +98,18 @@ def test_the_host_counts_for_a_target_that_the_run_did_not_start(tmp_path: Path)
     assert (own["servers"], own["stack_settings.CACHE"]) == ("wheels", "off")
 
 
+def test_a_recording_counts_by_what_is_in_it(tmp_path: Path) -> None:
+    """It may lie elsewhere in another checkout, and two of one name may be two loads."""
+    manifest = read_json(judged(tmp_path).file("manifest.json"))
+
+    def condition(file: str, digest: str) -> object:
+        manifest["plan"]["scenario"]["load"]["recording"], manifest["plan"]["recording"] = file, digest
+        return conditions_of(manifest)["load.recording"]
+
+    assert condition("/here/a.moments", "abc") == condition("/there/b.moments", "abc")
+    assert condition("/here/a.moments", "abc") != condition("/here/a.moments", "abd")
+
+
 def test_a_run_without_a_verdict_is_no_result(tmp_path: Path) -> None:
     """It says how to get one."""
     folder = judged(tmp_path)

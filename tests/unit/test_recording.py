@@ -87,12 +87,39 @@ def test_a_recording_that_was_changed_is_not_that_of_the_plan(tmp_path: Path, re
     assert plan.with_recording(tmp_path / "nowhere") is plan
 
 
+@pytest.mark.usefixtures("recording")
+def test_another_stack_plays_the_same_recording(tmp_path: Path) -> None:
+    """A night against another build offers both the same stream."""
+    plan = plan_of(tmp_path, RECORDED)
+    other = plan.with_stack("elsewhere/stack.toml")
+    assert other.recording == plan.recording
+    assert other.load == plan.load
+
+
+def test_a_run_keeps_the_recording_of_its_plan(tmp_path: Path, recording: Path) -> None:
+    """A copy; one that was changed or taken away since is one line, before anything runs."""
+    plan, copy = plan_of(tmp_path, RECORDED), tmp_path / "kept" / "copy.moments"
+    copy.parent.mkdir()
+    plan.keep_recording(copy)
+    assert copy.read_bytes() == recording.read_bytes()
+    recording.write_text("0 list_tasks\n")
+    with pytest.raises(InputError, match=r"a\.moments: another recording than that of the plan"):
+        plan.keep_recording(copy)
+    recording.unlink()
+    with pytest.raises(InputError, match=r"a\.moments: cannot be copied to .*: No such file or directory"):
+        plan.keep_recording(copy)
+    plan_of(tmp_path, BASE).keep_recording(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "trouble"),
     [
         ("", "there is no request in it"),
         ("0 list_tasks\nlist_tasks\n", "line 2: not of the form 'MICROSECONDS NAME'"),
         ("-1 list_tasks\n", "line 1: not of the form"),
+        ("9" * 19 + " list_tasks\n", "line 1: not of the form"),
+        ("9" * 5000 + " list_tasks\n", "line 1: not of the form"),
         ("5\n", "line 1: not of the form"),
         ("0 lost\n", r"line 1: 'lost' is no journey of the mix \(there are: create_task, list_tasks\)"),
         ("5 list_tasks\n4 list_tasks\n", "line 2: 4 us is before the line above"),
@@ -185,8 +212,8 @@ def test_speed_of_the_file_gives_way(tmp_path: Path) -> None:
     assert load_plan(write_scenario(tmp_path, text), given).scenario.load.total_s == 2.5
 
 
-@pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "inf"])
+@pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "inf", "1e-7", "1e7"])
 def test_a_speed_that_is_none_is_refused(tmp_path: Path, speed: str) -> None:
     """In one line that names the flag."""
-    with pytest.raises(InputError, match=r"^--speed: must be a number above 0"):
+    with pytest.raises(InputError, match=r"^--speed: must be a number from 0.000001 to 1,000,000"):
         plan_of(tmp_path, BASE, speed=speed)

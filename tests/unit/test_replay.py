@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from loadtests.cli import main
-from loadtests.exitcodes import ExitCode
 from loadtests.pacing.recorded import RecordedLoad
 from loadtests.pacing.stream import OpenLoad, planned_stream
 from loadtests.scenario.load import load_plan
@@ -202,6 +201,20 @@ def test_exact_keeps_every_moment(tmp_path: Path) -> None:
     assert planned_stream(made.plan.load, made.plan.mix, 1, range(2))[0] == 3
 
 
+def test_long_paths_have_short_names(tmp_path: Path) -> None:
+    """Short enough for the files of a run; still each its own."""
+    lines = [main_line(i, f"GET /{'long-' * 99}{'ab'[i]} HTTP/1.1") for i in range(2)]
+    names = list(Recorded(tmp_path, lines).mix)
+    assert len(set(names)) == 2
+    assert max(map(len, names)) < 90
+
+
+def test_a_log_of_a_moment_needs_no_crowd(tmp_path: Path) -> None:
+    """One line lasts a millisecond; at a thousand requests a second it is still one request."""
+    load = Recorded(tmp_path, [main_line(0, LIST)]).plan.scenario.load
+    assert (load.users, load.total_s) == (10, 0.001)
+
+
 def test_endpoints_without_end_are_left_out(tmp_path: Path) -> None:
     """A scanner's thousand paths do not fill the memory, or the scenario."""
     lines = [
@@ -211,54 +224,6 @@ def test_endpoints_without_end_are_left_out(tmp_path: Path) -> None:
     made = Recorded(tmp_path, lines)
     assert sum(made.mix.values()) == MOST_ENDPOINTS
     assert f"# Left out: 9 of endpoints that came after {MOST_ENDPOINTS} others." in made.text
-
-
-@pytest.mark.parametrize(
-    ("lines", "options", "trouble"),
-    [
-        ([], (), "no readable line among 0"),
-        (["rubbish\n"] * 2, (), "no readable line among 2: neither nginx's combined format nor nginx.conf's own"),
-        ([main_line(0, ITEM)], (), "nothing to replay among 1 lines; left out: 1 of GET /api/v1/tasks/{id} (asks"),
-        ([main_line(0, r"\x16")], (), "nothing to replay among 1 lines, 1 without an HTTP request; left out: nothing"),
-        ([main_line(0), combined_line(1)], ("--exact",), "1 of 2 requests have no moment, which needs msec=$msec"),
-        ([main_line(0)], ("--users", "0"), "--users: must be at least 1 (got 0)"),
-        ([main_line(0)], ("-o", "replay"), "--out replay: a scenario's name ends in .toml"),
-        ([main_line(0)], ("--like", "nothing"), "scenario 'nothing' is unknown"),
-        ([main_line(0)], ("-o", "/no/such/folder/a.toml"), "cannot be written: No such file or directory"),
-    ],
-)
-def test_what_cannot_be_recorded_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[str], options: tuple[str, ...], trouble: str
-) -> None:
-    """It says what, and the exit code is that of bad input; nothing is left behind."""
-    made = Recorded(tmp_path, lines, *options)
-    error = capsys.readouterr().err
-    assert made.code == ExitCode.BAD_INPUT
-    assert trouble in error
-    assert error.count("\n") == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["access.log"]
-
-
-def test_nothing_is_overwritten_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither the scenario nor the recording; --force replaces both."""
-    assert Recorded(tmp_path, [main_line(0)], "--exact").code == ExitCode.PASS
-    (tmp_path / "replay.toml").unlink()
-    assert Recorded(tmp_path, [main_line(1)], "--exact").code == ExitCode.BAD_INPUT
-    assert f"{tmp_path / 'replay.moments'}: there already" in capsys.readouterr().err
-    assert Recorded(tmp_path, [main_line(1)], "--exact", "--force").code == ExitCode.PASS
-
-
-def test_the_file_says_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The log, its lines, the first and last moment, the rates: the same as the command says."""
-    made = Recorded(tmp_path, [main_line(0, LIST), "rubbish\n", main_line(1, LIST, 503), main_line(2, LIST, took_s=0.0)])
-    said = [line.removeprefix("# ") for line in made.text.splitlines() if line.startswith("# ")]
-    assert capsys.readouterr().out.splitlines()[:-1] == said
-    assert said == [
-        f"Replay of {tmp_path / 'access.log'}: 4 lines, 1 unreadable (the first is line 2).",
-        "3 requests from 2026-11-25T17:50:55.000+00:00 to 2026-11-25T17:50:57.000+00:00: 2 s.",
-        "Rate: 1.5/s on average, 2/s at most (over 1 s).",
-        "100 %: GET /api/v1/tasks, as list_tasks (33.3 % were answered 5xx)",
-    ]
 
 
 def test_other_commands_do_not_pay_for_the_mathematics() -> None:

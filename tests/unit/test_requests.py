@@ -9,7 +9,7 @@ import pytest
 from loadtests.traffic.journeys import REGISTRY, as_before
 from loadtests.traffic.requests import declare
 from tests.unit.test_traffic import FakePerson, T
-from tests.unit.texts import BASE, plan_of, problems_of
+from tests.unit.texts import BASE, changed, plan_of, problems_of
 
 SEARCH = BASE.replace('journey = "create_task"', 'journey = "search"')
 
@@ -67,6 +67,8 @@ def test_body_and_statuses_are_the_request_s_own() -> None:
         ('path = "/{id}"', "requests.search.path", "should match pattern"),
         ('path = "/a"\nmethod = "get"', "requests.search.method", "should match pattern"),
         ('path = "/a"\nexpect = [99]', "requests.search.expect[0]", "greater than or equal to 100"),
+        ('path = "/a"\nheaders = { "X" = "a\\r\\nY: b" }', "requests.search.headers.X", "should match pattern"),
+        ('path = "/a"\nheaders = { "X Y" = "a" }', "requests.search.headers.X Y", "should match pattern"),
         ('path = "/a"\nbdy = "x"', "requests.search.bdy", "did you mean 'body'"),
     ],
 )
@@ -76,9 +78,30 @@ def test_a_broken_request_is_a_problem(tmp_path: Path, table: str, key: str, tro
     assert trouble in found[key]
 
 
+def test_a_name_too_long_for_a_file_is_a_problem(tmp_path: Path) -> None:
+    """Each request has files of its own in the run's folder."""
+    name = "a" * 101
+    (problem,) = problems_of(tmp_path, BASE.replace("create_task", name) + f'[requests.{name}]\npath = "/a"\n')
+    assert problem.key == f"requests.{name}"
+    assert "at most 100 characters" in problem.message
+
+
 def test_a_name_that_is_taken_is_a_problem(tmp_path: Path) -> None:
     """A journey's name means one thing."""
     text = BASE + '[requests.create_task]\npath = "/a"\n[requests.auth_login]\npath = "/b"\n'
     problems = {problem.key: problem.message for problem in problems_of(tmp_path, text)}
     assert problems["requests.create_task"] == "'create_task' is a journey already; take another name"
     assert "requests.auth_login" in problems
+
+
+def test_the_name_of_a_journey_s_request_is_taken_too(tmp_path: Path) -> None:
+    """Both would be measured as one, and objectives would speak of the sum."""
+    (tmp_path / "own.py").write_text(
+        "from loadtests.traffic.journeys import journey\n@journey(requests=['cart'])\ndef shop(person): pass\n"
+    )
+    text = changed('name = "small"', 'name = "small"\njourneys = ["own.py"]') + '[requests.cart]\npath = "/cart"\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert (problem.key, problem.message) == (
+        "requests.cart",
+        "'cart' is a request of the journey 'shop' already; take another name",
+    )
