@@ -1,6 +1,6 @@
 """`make bench-capacity`: what docs/capacity.md rests on: how far this machine goes, and what a request costs each service.
 
-    searches     three searches for the capacity, as `make capacity` makes them
+    searches     three searches for the capacity, with steps of 10 s and a plateau of 30 s
     instances    one search each with more instances of the API, for the Universal Scalability Law
     demands      four runs well below the capacity: CPU seconds per request of each service
 
@@ -96,7 +96,7 @@ def main() -> int:
     for part in options.parts:
         match part:
             case "searches":
-                found[part] = [search(options.out, {}, 15.0, 45.0) for _ in range(SEARCHES)]
+                found[part] = [search(options.out, {}, 10.0, 30.0) for _ in range(SEARCHES)]
             case "instances":
                 found[part] = {number: search(options.out, {"API_INSTANCES": number}, 10.0, 20.0) for number in ("2", "3")}
             case "demands":

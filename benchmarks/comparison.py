@@ -23,11 +23,11 @@ from benchmarks.machine import describe
 from benchmarks.stack_run import ROOT
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options, Run
-from loadtests.report.compare import Comparison, compare
+from loadtests.report.compare import JUDGES, Comparison, compare
 from loadtests.report.measures import measures_of
 from loadtests.scenario.load import load_plan
 from loadtests.settings import Overrides
-from loadtests.store.measured import Measured
+from loadtests.store.measured import YARDSTICK, Measured
 
 RESULT = Path(__file__).parent / "results" / "comparison.json"
 LONGER = 0.15
@@ -97,7 +97,13 @@ def trial(bench: Bench, other: Path, rounds: int, known: list[list[Measured]]) -
     same = compare(runs["a"], runs["again"], True, known)
     changed = compare(runs["a"], runs["b"], True, known)
     known.extend([runs["a"], runs["again"]])
-    return {"same": _told(same), "changed": _told(changed)}
+    values = {name: [_kept(run) for run in side] for name, side in runs.items()}
+    return {"same": _told(same), "changed": _told(changed), "values": values}
+
+
+def _kept(run: Measured) -> dict[str, float]:
+    """What judges, and the yardstick, so that the trial can be judged again."""
+    return {name: round(value, 9) for name, value in run.values.items() if JUDGES.fullmatch(name) or name == YARDSTICK}
 
 
 def _told(one: Comparison) -> dict[str, Any]:
