@@ -23,7 +23,8 @@ from benchmarks.machine import describe
 from benchmarks.stack_run import ROOT
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options, Run
-from loadtests.report.compare import JUDGES, Comparison, compare
+from loadtests.report.comparable import JUDGES
+from loadtests.report.compare import Comparison, compare
 from loadtests.report.measures import measures_of
 from loadtests.scenario.load import load_plan
 from loadtests.settings import Overrides
