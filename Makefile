@@ -119,7 +119,7 @@ bench-capacity: setup ## how far this machine goes and what a request costs each
 	@sh scripts/install_packages.sh nginx:nginx-light
 	@.venv/bin/python -m benchmarks.capacity
 
-bench-compare: setup ## ten comparisons of equal builds, ten with an endpoint that takes 15 % longer: who is flagged, 40 minutes
+bench-compare: setup ## ten comparisons of equal builds, ten with an endpoint that takes 15 % longer: who is flagged, an hour
 	@sh scripts/install_packages.sh nginx:nginx-light
 	@.venv/bin/python -m benchmarks.comparison
 
