@@ -3,8 +3,8 @@
 In each trial three builds are run in turn, round by round: A, the same again, and B, a copy of the stack in which a list keeps
 the processor for so long that lists take 15 % longer, which is found out before (others wait for what one keeps, so it is less
 than 15 % of a list's time). A against A must not be flagged, B against A must be, by a figure of the lists. Trials know the
-noise of the trials before them, as nights do. Writes results/comparison.json; exit code 1 when more than one A/A is flagged, or fewer
-than nine in ten A/B.
+noise of the trials before them, as nights do. Writes results/comparison.json; exit code 1 when more than one A/A is
+flagged, or fewer than nine in ten A/B.
 """
 
 import argparse
