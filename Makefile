@@ -24,6 +24,7 @@ ROUNDS =
 START =
 HIGHEST =
 PRECISION =
+TRIES =
 STEP =
 PLATEAU =
 ENV =
@@ -47,7 +48,7 @@ loadtest: setup ## run a scenario against the stack, or against HOST, and print 
 searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
 capacity: setup ## search for the highest rate that meets all objectives [SCENARIO=capacity START= HIGHEST= PRECISION= STEP= PLATEAU= ENV=]
 	@$(RUN) capacity "$(searched)" $(foreach one,$(ENV),--env "$(one)") $(if $(START),--start "$(START)") \
-		$(if $(HIGHEST),--highest "$(HIGHEST)") $(if $(PRECISION),--precision "$(PRECISION)") $(if $(STEP),--step "$(STEP)") \
+		$(if $(HIGHEST),--highest "$(HIGHEST)") $(if $(PRECISION),--precision "$(PRECISION)") $(if $(TRIES),--tries "$(TRIES)") $(if $(STEP),--step "$(STEP)") \
 		$(if $(PLATEAU),--plateau "$(PLATEAU)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
 		$(if $(SEED),--seed "$(SEED)") $(if $(METRICS_PORT),--metrics-port "$(METRICS_PORT)") \
 		$(if $(INFLUX),--influx "$(INFLUX)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"

@@ -23,9 +23,10 @@ from rich.console import Console
 from benchmarks.capacity_render import render
 from benchmarks.machine import describe
 from benchmarks.stack_run import ROOT
+from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.ramp import Ramp, bounds_of
-from loadtests.orchestrate.run import Options, Run
+from loadtests.orchestrate.run import Options, Outcome, Run
 from loadtests.orchestrate.step import Stepper
 from loadtests.report.evidence import Evidence
 from loadtests.report.measures import measures_of
@@ -48,7 +49,8 @@ def search(out: Path, settings: dict[str, str], step_s: float, plateau_s: float)
     how = Options(out, default_workers(), "embedded", "wheels")
     with _environment(settings):
         ramp = Ramp(stepper, bounds, how, settings, lambda text: print(text, flush=True))
-        ramp.execute()
+        if ramp.execute() is ExitCode.INTERRUPTED:
+            raise SystemExit(int(ExitCode.INTERRUPTED))
     print(*ramp.found.sentences(), sep="\n", flush=True)
     found = json.loads((ramp.folder / "capacity.json").read_text())
     kept = ("number", "rate", "plateau", "achieved", "verdict", "passed", "latency_ms", "folder")
@@ -61,7 +63,7 @@ def demand(out: Path) -> dict[str, Any]:
     """One run's CPU seconds per request, by service."""
     flags = {"users": str(USERS), "duration": f"{SECONDS}s"}
     plan = load_plan(ROOT / "scenarios" / "phase5.toml", Overrides(**flags, sources=dict(flags)))
-    outcome = Run(plan, Options(out, default_workers(), "embedded", "wheels"), Console(quiet=True)).execute()
+    outcome = _carried_out(Run(plan, Options(out, default_workers(), "embedded", "wheels"), Console(quiet=True)))
     measured, evidence = measures_of(outcome.folder), Evidence.of(outcome.folder)
     per_request = {name: measured.values[f"cpu_per_request({name})"] for name in SERVICES}
     cores = fmean(evidence.probed.gauges["machine_stack", None]) * (os.cpu_count() or 1)
@@ -73,6 +75,14 @@ def demand(out: Path) -> dict[str, Any]:
     shutil.rmtree(outcome.folder.path)
     print(outcome.folder.run_id, shown, {name: f"{value * 1e6:.0f} us" for name, value in per_request.items()}, flush=True)
     return {"run": outcome.folder.run_id, "commit": measured.commit, **shown, "cpu_s_per_request": per_request}
+
+
+def _carried_out(run: Run) -> Outcome:
+    """Raises SystemExit when the user has enough."""
+    outcome = run.execute()
+    if outcome.exit_code is ExitCode.INTERRUPTED:
+        raise SystemExit(int(ExitCode.INTERRUPTED))
+    return outcome
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from benchmarks.machine import describe
 from benchmarks.stack_run import ROOT
+from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options, Run
 from loadtests.report.comparable import JUDGES
@@ -85,6 +86,8 @@ class Bench:
     def run(self, definition: Path) -> Measured:
         """One run's figures."""
         outcome = Run(self._plan.with_stack(str(definition)), self._how, Console(quiet=True)).execute()
+        if outcome.exit_code is ExitCode.INTERRUPTED:
+            raise SystemExit(int(ExitCode.INTERRUPTED))
         measured = measures_of(outcome.folder)
         shutil.rmtree(outcome.folder.path)
         return measured

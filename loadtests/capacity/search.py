@@ -6,8 +6,8 @@
     confirm   a plateau, which is longer, at the highest passing rate; one that fails makes it a failing rate, and the
               search goes on below it
 
-A shared machine stumbles, so whatever fails is tried once more before it counts. What passes counts at once: that the answer
-is no stroke of luck is for the plateau to say.
+A shared machine stumbles, so what fails counts when it has failed in all of its tries. What passes counts at once: that the
+answer is no stroke of luck is for the plateau to say.
 """
 
 import math
@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 FACTOR = 2.0
-TRIES = 2
-"""Failures after which a rate, or a plateau, has failed."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Bounds:
     """How far apart the highest passing and the lowest failing rate may be in the end, as a share of the former."""
     most_steps: int = 30
     """All of them: repetitions and plateaus too."""
+    tries: int = 3
+    """Failures after which a rate, or a plateau, has failed."""
     grain: float = 0.0
     """Rates are multiples of this, as start, lowest and highest have to be: what one user more offers. 0: any rate will do."""
 
@@ -39,8 +39,10 @@ class Bounds:
             raise ValueError(f"the rate to start at, {self.start:g}/s, must be within {self.lowest:g}/s and {self.highest:g}/s")
         if self.precision <= 0:
             raise ValueError("the precision must be above 0")
-        if self.most_steps <= TRIES:
-            raise ValueError(f"at least {TRIES + 1} steps are needed")
+        if self.tries < 1:
+            raise ValueError("a rate needs at least one try")
+        if self.most_steps <= self.tries:
+            raise ValueError(f"at least {self.tries + 1} steps are needed")
 
 
 class Step(NamedTuple):
@@ -77,9 +79,9 @@ class Answer:
 
 def next_step(bounds: Bounds, tried: Sequence[Tried]) -> Step | Answer:
     """What to do after these steps, in the order in which they were tried; the answer when nothing is left to do."""
-    if tried and (again := _again(tried)) is not None and len(tried) < bounds.most_steps:
+    if tried and (again := _again(tried, bounds.tries)) is not None and len(tried) < bounds.most_steps:
         return again
-    low, high = interval(tried)
+    low, high = interval(tried, bounds.tries)
     if tried and tried[-1].step.plateau and tried[-1].passed:
         return Answer("confirmed", low, high, bounded=high is None and low == bounds.highest)
     left = bounds.most_steps - len(tried)
@@ -88,17 +90,17 @@ def next_step(bounds: Bounds, tried: Sequence[Tried]) -> Step | Answer:
     if left <= 0:
         return Answer("unconfirmed", low, high)
     rate = _next_rate(bounds, low, high)
-    if low is not None and (rate is None or left <= TRIES):  # the last ones are for confirming what there is
+    if low is not None and (rate is None or left <= bounds.tries):  # the last ones are for confirming what there is
         return Step(low, plateau=True)
     assert rate is not None, "without a passing rate there is always a lower one, or the answer"
     return Step(rate)
 
 
-def interval(tried: Sequence[Tried]) -> tuple[float | None, float | None]:
+def interval(tried: Sequence[Tried], tries: int) -> tuple[float | None, float | None]:
     """The highest rate that passed and the lowest that failed, as far as these steps tell; None where none did."""
     failures = [one for one in tried if not one.passed]
     # One that failed so often at its plateau is no better than one that did at its step.
-    failing = {one.step.rate for one in failures if failures.count(one) >= TRIES}
+    failing = {one.step.rate for one in failures if failures.count(one) >= tries}
     passing = {one.step.rate for one in tried if one.passed} - failing
     return max(passing, default=None), min(failing, default=None)
 
@@ -108,10 +110,10 @@ def halvings(ratio: float, precision: float) -> int:
     return max(0, math.ceil(math.log2(math.log(ratio) / math.log1p(precision)) - 1e-9))
 
 
-def _again(tried: Sequence[Tried]) -> Step | None:
-    """The last step, when it failed for the first time."""
+def _again(tried: Sequence[Tried], tries: int) -> Step | None:
+    """The last step, when it has not failed as often as it takes."""
     last = tried[-1]
-    return last.step if not last.passed and tried.count(last) < TRIES else None
+    return last.step if not last.passed and tried.count(last) < tries else None
 
 
 def _next_rate(bounds: Bounds, low: float | None, high: float | None) -> float | None:

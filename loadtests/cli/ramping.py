@@ -33,6 +33,9 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--lowest", default=None, metavar="RATE", help="give up below (default: a sixty-fourth of the start)")
     parser.add_argument("--highest", default=None, metavar="RATE", help="try no more than this (default: 20,000 users' worth)")
     parser.add_argument("--precision", default="5%", help="how near to the truth (default: 5%%)")
+    parser.add_argument(
+        "--tries", type=int, default=3, help="how often a rate must fail before it counts as failed (default: 3)"
+    )
     parser.add_argument("--step", default="15s", help="length of each load, its ramp included (default: 15s)")
     parser.add_argument("--plateau", default="45s", help="length of the one that confirms the answer (default: 45s)")
     parser.add_argument(
@@ -57,7 +60,7 @@ def _capacity(options: argparse.Namespace) -> ExitCode:
     start = _rate("--start", options.start)
     start = plan.scenario.load.users * per_user if start is None else start
     lowest, highest = _rate("--lowest", options.lowest), _rate("--highest", options.highest)
-    bounds = bounds_of(start, lowest, highest, _precision(options.precision), per_user)
+    bounds = bounds_of(start, lowest, highest, _precision(options.precision), per_user, options.tries)
     console = Console(stderr=options.json, force_terminal=False if options.plain else None)
     ramp = Ramp(stepper, bounds, carried_out, chosen, lambda text: _tell(console, text))
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.capacity.search import TRIES, Bounds, Step, next_step
+from loadtests.capacity.search import Bounds, Step, next_step
 from loadtests.errors import InputError, InterruptedRun, LoadtestError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.run import Options, Outcome, Run
@@ -19,6 +19,8 @@ from loadtests.store.records import write_json, write_text
 
 KEPT = ("created", "harness", "commit", "stack_commit", "machine", "stack", "host", "workers", "stack_settings")
 """What of the first run's manifest is true of the whole search."""
+MOST_SILENT = 2
+"""Runs in a row that say nothing, after which there is no use in going on."""
 LOG = "log.txt"
 Tell = Callable[[str], None]
 
@@ -72,9 +74,9 @@ class Ramp:
         self.found.steps.append(result)
         self._tell(line(result))
         self._write()
-        last = self.found.steps[-TRIES:]
-        if len(last) == TRIES and all(one.passed is None for one in last):
-            raise RunError(f"{TRIES} runs in a row at {rate_text(step.rate)} say nothing: {'; '.join(result.doubts)}")
+        last = self.found.steps[-MOST_SILENT:]
+        if len(last) == MOST_SILENT and all(one.passed is None for one in last):
+            raise RunError(f"{MOST_SILENT} runs in a row at {rate_text(step.rate)} say nothing: {'; '.join(result.doubts)}")
         return False
 
     def _write(self) -> None:
@@ -84,7 +86,9 @@ class Ramp:
             write_text(self.folder / "capacity.html", capacity_page(self.found))
 
 
-def bounds_of(start: float, lowest: float | None, highest: float | None, precision: float, per_user: float) -> Bounds:
+def bounds_of(
+    start: float, lowest: float | None, highest: float | None, precision: float, per_user: float, tries: int = 3
+) -> Bounds:
     """In rates of whole users; left out, the lowest is a sixty-fourth of the start, the highest the rate of 20,000 users.
 
     Raises InputError for bounds that leave nothing to search.
@@ -96,7 +100,7 @@ def bounds_of(start: float, lowest: float | None, highest: float | None, precisi
     least = whole(start / 64 if lowest is None else lowest)
     most = whole(max(20_000 * per_user, start) if highest is None else highest)
     try:
-        return Bounds(whole(start), least, most, precision, grain=per_user)
+        return Bounds(whole(start), least, most, precision, tries=tries, grain=per_user)
     except ValueError as error:
         raise InputError(f"capacity: {error}") from None
 

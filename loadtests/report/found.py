@@ -98,12 +98,12 @@ class Found:
     @property
     def passing(self) -> float | None:
         """The highest rate that passed."""
-        return interval(self.tried)[0]
+        return interval(self.tried, self.bounds.tries)[0]
 
     @property
     def failing(self) -> float | None:
         """The lowest rate that failed as often as it takes."""
-        return interval(self.tried)[1]
+        return interval(self.tried, self.bounds.tries)[1]
 
     @property
     def breaking(self) -> StepResult | None:

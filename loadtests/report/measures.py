@@ -1,7 +1,7 @@
 """The figures of a run that can be compared with those of another, and the conditions under which they may be."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,15 @@ def measures_of_search(folder: Path) -> Measured:
             created=found["created"],
             verdict=word,
             conditions={**searched, **dict(_asked(manifest)), "searched": "capacity"},
-            values={CAPACITY: float(answer["rate"])} if word == "pass" else {},
+            values=_found(folder, answer, steps) if word == "pass" else {},
         )
+
+
+def _found(folder: Path, answer: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The rate, and how fast the machine was when it was confirmed."""
+    plateau = next(RunFolder(folder / step["folder"]) for step in steps if step["number"] == answer["confirmed_by"])
+    requests = read_json(plateau.file("summary.json"))["requests"]
+    return {CAPACITY: float(answer["rate"])} | _yardstick(plateau, requests)
 
 
 def _word(answer: Mapping[str, Any]) -> str:

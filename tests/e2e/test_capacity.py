@@ -55,7 +55,21 @@ def record(out: Path) -> tuple[Path, dict[str, Any]]:
 def test_the_capacity_of_a_server_is_found(out: Path, tmp_path: Path) -> None:
     """Below it passes and is confirmed, above it fails twice, what broke is named; each step is a run like any other."""
     with limited_server() as host:
-        flags = ("--host", host, "--step", "2s", "--plateau", "3s", "--precision", "100%", "--out", str(out), "--json")
+        flags = (
+            "--host",
+            host,
+            "--step",
+            "2s",
+            "--plateau",
+            "3s",
+            "--precision",
+            "100%",
+            "--tries",
+            "2",
+            "--out",
+            str(out),
+            "--json",
+        )
         finished = loadtest("capacity", scenario(tmp_path), *flags, out=out)
     assert finished.code == 0, finished.output + finished.errors
     folder, data = record(out)

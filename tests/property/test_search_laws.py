@@ -3,11 +3,12 @@
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.capacity.search import FACTOR, TRIES, Answer, Bounds, Step, Tried, halvings, next_step
+from loadtests.capacity.search import FACTOR, Answer, Bounds, Step, Tried, halvings, next_step
 
 Oracle = Callable[[Step], bool]
 rates = st.floats(1.0, 1e5)
@@ -26,7 +27,7 @@ def searched(bounds: Bounds, oracle: Oracle) -> tuple[Answer, list[Tried]]:
 
 def around(start: float, precision: float = 0.05, most_steps: int = 200, grain: float = 0.0) -> Bounds:
     """Bounds far below and above a start."""
-    return Bounds(start, start / 1024, start * 1024, precision, most_steps, grain)
+    return Bounds(start, start / 1024, start * 1024, precision, most_steps, grain=grain)
 
 
 @given(rates, st.floats(-10, 9.9), precisions)
@@ -39,23 +40,23 @@ def test_the_answer_is_within_the_precision_and_never_above(start: float, doubli
     assert answer.rate <= truth < answer.failing <= answer.rate * (1 + precision) * (1 + 1e-9)
 
 
-@given(rates, st.floats(-10, 9.9), precisions)
-def test_it_takes_the_steps_that_theory_gives(start: float, doublings: float, precision: float) -> None:
-    """A rate for each factor of two, those of the halving, one plateau, and one more try for each rate that failed."""
+@given(rates, st.floats(-10, 9.9), precisions, st.integers(1, 4))
+def test_it_takes_the_steps_that_theory_gives(start: float, doublings: float, precision: float, tries: int) -> None:
+    """A rate for each factor of two, those of the halving, one plateau, and its other tries for each rate that failed."""
     truth = start * FACTOR**doublings * (1 + 1e-9)
-    _, tried = searched(around(start, precision), lambda step: step.rate <= truth)
+    _, tried = searched(replace(around(start, precision), tries=tries), lambda step: step.rate <= truth)
     climb = math.floor(doublings + 1e-6) + 2 if doublings >= 0 else math.ceil(-doublings - 1e-6) + 1
     different = {one.step for one in tried}
     failed = {one.step for one in tried if not one.passed}
     assert abs(len(different) - (climb + halvings(FACTOR, precision) + 1)) <= (abs(doublings - round(doublings)) < 1e-5)
-    assert len(tried) == len(different) + len(failed) * (TRIES - 1)
+    assert len(tried) == len(different) + len(failed) * (tries - 1)
     assert [one.step.plateau for one in tried] == [False] * (len(tried) - 1) + [True]
 
 
 @given(st.integers(1, 2000), st.integers(1, 50_000), st.sampled_from([1.0, 0.5, 0.1]))
 def test_rates_are_those_of_whole_users(users: int, capacity: int, per_user: float) -> None:
     """Every rate is a multiple of what one user offers; where that is coarser than the precision, neighbours are the answer."""
-    bounds = Bounds(users * per_user, per_user, 65_536 * per_user, 0.05, 100, per_user)
+    bounds = Bounds(users * per_user, per_user, 65_536 * per_user, 0.05, 100, grain=per_user)
     answer, tried = searched(bounds, lambda step: step.rate <= capacity * per_user * (1 + 1e-9))
     assert all(math.isclose(one.step.rate / per_user, round(one.step.rate / per_user)) for one in tried)
     assert answer.rate is not None and answer.failing is not None

@@ -4,7 +4,7 @@ import pytest
 
 from loadtests.capacity.search import Answer, Bounds, Step, Tried, halvings, next_step
 
-BOUNDS = Bounds(start=100, lowest=25, highest=1000, precision=0.5, most_steps=30)
+BOUNDS = Bounds(start=100, lowest=25, highest=1000, precision=0.5, most_steps=30, tries=2)
 
 
 def after(*told: tuple[float, bool] | tuple[float, bool, str], bounds: Bounds = BOUNDS) -> Step | Answer:
