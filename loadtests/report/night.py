@@ -131,7 +131,8 @@ def _part(part: PartReport) -> dict[str, Any]:
 def _lines(night: NightReport) -> Iterator[str]:
     yield f"## {night.suite}: {plain(night.headline)}"
     yield ""
-    yield f"{plain(night.description)} Build {night.commit}, night {night.night}, against {plain(night.baseline)}."
+    what = f"{plain(night.description)} " if night.description else ""
+    yield f"{what}Build {night.commit}, night {night.night}, against {plain(night.baseline)}."
     yield ""
     yield "| part | runs | against the baseline |"
     yield "|---|---|---|"

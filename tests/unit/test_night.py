@@ -50,6 +50,8 @@ def test_equal_nights_pass() -> None:
     assert night.exit_code is ExitCode.PASS
     assert night.headline == "no regression"
     assert "| phase5 | 5 pass | no regression |" in night.markdown()
+    assert "\nIs it as fast? Build abc, night" in night.markdown()
+    assert "\nBuild abc, night" in replace(night, description="").markdown()
 
 
 def test_better_is_said_and_passes() -> None:
