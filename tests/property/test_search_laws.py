@@ -79,7 +79,7 @@ def test_noise_below_the_capacity_costs_no_more_than_itself(start: float, doubli
     assert tried[-1] == Tried(Step(answer.rate, plateau=True), passed=True)
 
 
-@given(rates, st.floats(0, 1), st.integers(3, 40), st.integers(0, 2**32))
+@given(rates, st.floats(0, 1), st.integers(4, 40), st.integers(0, 2**32))
 def test_it_ends_whatever_it_is_told(start: float, chance: float, most_steps: int, seed: int) -> None:
     """Within its steps and bounds, even when results are thrown like coins; what it names passed, and below what failed."""
     rng = random.Random(seed)

@@ -39,7 +39,7 @@ def step(number: int, rate: float, party: Party | None = None, plateau: bool = F
 
 def found(*steps: StepResult, answer: Answer | None = None, stack: str = "none") -> Found:
     """A search for the capacity of a scenario called shop."""
-    bounds = Bounds(500, 10, 20_000, 0.05)
+    bounds = Bounds(500, 10, 20_000, 0.05, tries=2)
     limits = [Limit("fast", "p95", 200.0)]
     return Found("shop", bounds, {"API_INSTANCES": "2"}, limits, list(steps), answer, provenance={"stack": stack, "cpus": 2})
 

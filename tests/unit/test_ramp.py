@@ -21,7 +21,8 @@ from loadtests.report.summary import summarise
 from loadtests.scenario.plan import Plan
 from loadtests.store.folder import create_folder
 from loadtests.store.manifest import write_manifest
-from loadtests.store.measured import differences
+from loadtests.store.measured import YARDSTICK, differences
+from loadtests.store.records import write_json
 from tests.unit.runs import SyntheticRun, complete, planned_samples, slower
 from tests.unit.texts import RAMPED, changed, write_scenario
 
@@ -65,14 +66,15 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plays: Iterator[Play
             write_manifest(folder, self._plan.to_json(), self._plan.hash, HOW)
             run = SyntheticRun(folder, self._plan, 2, recorders=[Recorder(worker) for worker in range(2)])
             next(plays)(run)
-            verdict = run.verdict()
-            return Outcome(folder, verdict, summarise(run.evidence()), verdict.exit_code)
+            verdict, summary = run.verdict(), summarise(run.evidence())
+            write_json(folder.file("summary.json"), summary)
+            return Outcome(folder, verdict, summary, verdict.exit_code)
 
     monkeypatch.setattr(ramp, "Run", Run)
     stepper = Stepper(write_scenario(tmp_path, text), None, None, 4.0, 8.0, environ={})
     told: list[str] = []
     options = Options(tmp_path / "results", 2, "none", "wheels")
-    return Ramp(stepper, bounds_of(4.0, None, None, 0.05, 1.0), options, {}, told.append), told
+    return Ramp(stepper, bounds_of(4.0, None, None, 0.05, 1.0, tries=2), options, {}, told.append), told
 
 
 def record(one: Ramp) -> dict[str, Any]:
@@ -142,7 +144,8 @@ def test_what_a_search_measured_can_be_compared(tmp_path: Path, monkeypatch: pyt
     one, _ = search(tmp_path, monkeypatch, always(up_to(10)))
     one.execute()
     plain = measures_of_search(one.folder)
-    assert (plain.values, plain.verdict, plain.commit) == ({"capacity": 10.0}, "pass", "abc")
+    assert (plain.values["capacity"], plain.verdict, plain.commit) == (10.0, "pass", "abc")
+    assert plain.values.keys() <= {"capacity", YARDSTICK}
     smaller, _ = search(tmp_path, monkeypatch, always(up_to(9)), changed("users = 4", "users = 3", SMALL))
     smaller.execute()
     assert differences(plain, measures_of_search(smaller.folder)) == []

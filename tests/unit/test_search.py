@@ -58,7 +58,7 @@ def test_the_upper_bound_may_pass() -> None:
 
 def test_the_last_steps_confirm_what_there_is() -> None:
     """However wide the interval still is; without them the answer is not confirmed."""
-    few = Bounds(start=100, lowest=25, highest=1000, precision=0.01, most_steps=6)
+    few = Bounds(start=100, lowest=25, highest=1000, precision=0.01, most_steps=6, tries=2)
     known = [(100.0, True), (200.0, True), (400.0, False), (400.0, False)]
     assert after(*known, bounds=few) == Step(200, plateau=True)
     assert after(*known, (200, True, "plateau"), bounds=few) == Answer("confirmed", 200, 400)
