@@ -49,7 +49,7 @@ def render(found: Mapping[str, Any]) -> str:
         made=found["made"][:10],
         machine=found["machine"],
         searches=[_search(one) for one in searches],
-        apart=f"{max(rates) / min(rates) - 1:.1%}",
+        apart=f"{max(rates) / min(rates) - 1:.1%}".replace("%", " %"),
         remark=f"{searches[-1]['answer']['text'][-1]}.",
         demands=[run["run"] for run in demands],
         rate=f"{fmean(run['rate'] for run in demands):,.0f}",
