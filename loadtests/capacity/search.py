@@ -105,11 +105,6 @@ def interval(tried: Sequence[Tried], tries: int) -> tuple[float | None, float | 
     return max(passing, default=None), min(failing, default=None)
 
 
-def halvings(ratio: float, precision: float) -> int:
-    """How many middles it takes until an interval from 1 to `ratio` is one from 1 to 1 + `precision` at the most."""
-    return max(0, math.ceil(math.log2(math.log(ratio) / math.log1p(precision)) - 1e-9))
-
-
 def _again(tried: Sequence[Tried], tries: int) -> Step | None:
     """The last step, when it has not failed as often as it takes."""
     last = tried[-1]

@@ -5,14 +5,20 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.capacity.search import FACTOR, Answer, Bounds, Step, Tried, halvings, next_step
+from loadtests.capacity.search import FACTOR, Answer, Bounds, Step, Tried, next_step
 
 Oracle = Callable[[Step], bool]
 rates = st.floats(1.0, 1e5)
 precisions = st.sampled_from([0.01, 0.05, 0.1, 0.5])
+
+
+def halvings(ratio: float, precision: float) -> int:
+    """How many middles it takes until an interval from 1 to `ratio` is one from 1 to 1 + `precision` at the most."""
+    return max(0, math.ceil(math.log2(math.log(ratio) / math.log1p(precision)) - 1e-9))
 
 
 def searched(bounds: Bounds, oracle: Oracle) -> tuple[Answer, list[Tried]]:
@@ -88,3 +94,10 @@ def test_it_ends_whatever_it_is_told(start: float, chance: float, most_steps: in
         assert any(one.passed and one.step.rate == answer.rate for one in tried)
         assert answer.failing is None or answer.rate < answer.failing
     assert (answer.kind == "confirmed") == (tried[-1].passed and tried[-1].step.plateau)
+
+
+@pytest.mark.parametrize(("precision", "count"), [(1.0, 0), (0.5, 1), (0.05, 4), (0.01, 7)])
+def test_halvings(precision: float, count: int) -> None:
+    """From a factor of two to the precision."""
+    assert halvings(2.0, precision) == count
+    assert 2 ** (0.5**count) <= 1 + precision + 1e-9

@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtests.capacity.search import Answer, Bounds, Step, Tried, halvings, next_step
+from loadtests.capacity.search import Answer, Bounds, Step, Tried, next_step
 
 BOUNDS = Bounds(start=100, lowest=25, highest=1000, precision=0.5, most_steps=30, tries=2)
 
@@ -64,13 +64,6 @@ def test_the_last_steps_confirm_what_there_is() -> None:
     assert after(*known, (200, True, "plateau"), bounds=few) == Answer("confirmed", 200, 400)
     failed = [(200.0, False, "plateau"), (200.0, False, "plateau")]
     assert after(*known, *failed, bounds=few) == Answer("unconfirmed", 100, 200)
-
-
-@pytest.mark.parametrize(("precision", "count"), [(1.0, 0), (0.5, 1), (0.05, 4), (0.01, 7)])
-def test_halvings(precision: float, count: int) -> None:
-    """From a factor of two to the precision."""
-    assert halvings(2.0, precision) == count
-    assert 2 ** (0.5**count) <= 1 + precision + 1e-9
 
 
 @pytest.mark.parametrize("changes", [{"start": 10}, {"start": 2000}, {"lowest": 0}, {"precision": 0}, {"most_steps": 2}])
