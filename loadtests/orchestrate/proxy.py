@@ -79,8 +79,13 @@ class Side(asyncio.Protocol):
         """Nothing is read before there is a peer to send it to."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.pause_reading()
+        # Not at once: with Python 3.11.2, Debian 12's, the transport begins to read after this call, paused or not.
+        self._loop.call_soon(self._hold)
         self._proxy.opened(self)
+
+    def _hold(self) -> None:
+        if self.peer is None:
+            self.transport.pause_reading()
 
     def join(self, peer: "Side") -> None:
         """From now on each sends what the other receives."""
