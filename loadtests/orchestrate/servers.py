@@ -120,6 +120,17 @@ def _redis_answers(port: int, password: str) -> bool:
     return False
 
 
+def server_places(source: Source) -> dict[str, str | None]:
+    """Where the servers' programs are, by what they are called; None for those that are missing."""
+    places: dict[str, str | None] = {}
+    for name, find in (("PostgreSQL", lambda: _postgres_binaries(source, None)), ("Redis", lambda: _redis_binary(source))):
+        try:
+            places[name] = str(find())
+        except InputError:
+            places[name] = None
+    return places
+
+
 def _postgres_binaries(source: Source, copy_to: Path | None) -> Path:
     if source == "system":
         return _system_postgres()
