@@ -123,9 +123,9 @@ def _redis_answers(port: int, password: str) -> bool:
 def server_places(source: Source) -> dict[str, str | None]:
     """Where the servers' programs are, by what they are called; None for those that are missing."""
     places: dict[str, str | None] = {}
-    for name, find in (("PostgreSQL", lambda: _postgres_binaries(source, None)), ("Redis", lambda: _redis_binary(source))):
+    for name in ("PostgreSQL", "Redis"):
         try:
-            places[name] = str(find())
+            places[name] = str(_postgres_binaries(source, None) if name == "PostgreSQL" else _redis_binary(source))
         except InputError:
             places[name] = None
     return places

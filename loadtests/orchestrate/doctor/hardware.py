@@ -29,9 +29,7 @@ def hardware_rows(need: Need, hardware: Hardware) -> Iterator[Row]:
     yield _workers(need, hardware.cores)
     yield _cores(need, hardware.cores)
     yield _governor(hardware.governors)
-    yield _share(
-        "steal", hardware.steal, MOST_STEAL, "another machine or another time: the hypervisor gives its time to others"
-    )
+    yield _share("steal", hardware.steal, MOST_STEAL, "another machine or another hour: others share its cores")
     yield _share("load of others", hardware.busy, MOST_BUSY, "end what else runs here (top shows it)")
     yield _memory(need, hardware.memory)
     yield _clock(hardware)
@@ -68,9 +66,8 @@ def _cores(need: Need, cores: int) -> Row:
     mend = f"more cores: these are used up at about {reach}"
     if need.here:
         mend += "; or the stack on another machine (--host)"
-    return row(
-        what, str(cores), f"{_whole(busy / MOST_OF_A_CORE)} ({busy:.2g} busy)", unless(busy <= cores * MOST_OF_A_CORE), mend
-    )
+    wanted = f"{_whole(busy / MOST_OF_A_CORE)} ({busy:.2g} busy)"
+    return row(what, str(cores), wanted, unless(busy <= cores * MOST_OF_A_CORE), mend)
 
 
 def _governor(governors: frozenset[str] | None) -> Row:

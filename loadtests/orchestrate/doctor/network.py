@@ -33,7 +33,7 @@ def _descriptors(need: Need, limit: float | None) -> Iterator[Row]:
         wanted["open files, a fault's proxy"] = 2 * need.users
     for what, connections in wanted.items():
         files = connections + SPARE_DESCRIPTORS
-        mend = f"ulimit -Hn {files} (as root, in the shell that starts the run), or more workers"
+        mend = f"sudo prlimit --pid $$ --nofile={files}:{files} (in the shell that starts the run), or more workers"
         yield at_least(what, limit, files, "fail", mend)
 
 
@@ -52,11 +52,12 @@ def _ports(need: Need, ports: tuple[int, int] | None) -> Row:
 
 def _reuse(need: Need, network: Network) -> Row:
     """A port rests for a minute after its connection; 2 lets loopback have it before, 1 all others, too."""
-    what, least = "tcp_tw_reuse", "1 or 2" if need.here else "1"
+    loopback = need.stack == "embedded"
+    what, least = "tcp_tw_reuse", "1 or 2" if loopback else "1"
     value = network.tw_reuse
     if value is None:
         return unknown(what, least)
-    good = value == 1 or (value == 2 and need.here)  # a compose stack is reached by loopback or a bridge of this machine
+    good = value == 1 or (value == 2 and loopback)
     return row(what, str(value), least, unless(good), "sysctl -w net.ipv4.tcp_tw_reuse=1")
 
 

@@ -50,7 +50,7 @@ def read_hardware(
     synchronised, error_s = read_clock()
     state = Path(environ.get(settings.STATE_DIR) or tempfile.gettempdir())
     return Hardware(
-        cores=_cores(root),
+        cores=usable_cores(root / "sys/fs/cgroup/cpu.max"),
         governors=governors or None,
         steal=steal,
         busy=busy,
@@ -136,12 +136,6 @@ def read_clock() -> tuple[bool | None, float | None]:
 def _hard_limit() -> float:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return math.inf if hard == resource.RLIM_INFINITY else hard
-
-
-def _cores(root: Path) -> int:
-    with suppress(AttributeError):  # macOS binds nobody to cores
-        return usable_cores(root / "sys/fs/cgroup/cpu.max")
-    return os.cpu_count() or 1
 
 
 def _text(path: Path) -> str | None:
