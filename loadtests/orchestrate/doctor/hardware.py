@@ -1,5 +1,6 @@
 """Cores, memory, clock and disks, judged against what the generator and the stack were measured to take."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 from loadtests.orchestrate.doctor.facts import Hardware, Need
@@ -134,4 +135,4 @@ def _disks(need: Need, disks: Mapping[str, tuple[str, int]]) -> Iterator[Row]:
 
 
 def _whole(value: float) -> int:
-    return -int(-value // 1)
+    return math.ceil(round(value, 6))  # 4.2 / 0.6 is seven, and not a little more
