@@ -1,8 +1,8 @@
 """Known vulnerabilities of everything in lock files: `python scripts/audit.py PIP_AUDIT LOCK ... [--optional]`.
 
 pip-audit ends with 0, and says that it found nothing, also when the service knew none of the packages: a mirror answers like
-that. So its report is read, and what nobody could say anything about is not taken for sound. Exit codes: 0 nothing is known against
-any package, 1 something is, 4 it could not be found out (0 with `--optional`, for places without such a service).
+that. So its report is read, and what nobody could say anything about is not taken for sound. Exit codes: 0 nothing is known
+against any package, 1 something is, 4 it could not be found out (0 with `--optional`, for places without such a service).
 """
 
 import argparse
