@@ -46,7 +46,10 @@ def check_dsn(env: dict[str, str]) -> None:
     """The database's address can be understood. It holds a password, so the error does not repeat it."""
     dsn = env.get(settings.DSN)
     try:
-        conninfo_to_dict(dsn or "")
+        parts = conninfo_to_dict(dsn or "")
+        # A password with an unencoded @ or / ends too soon: its rest is taken for a host, which errors would name.
+        if any("@" in str(parts.get(part, "")) for part in ("host", "dbname")):
+            raise InputError(f"{settings.DSN}: write an @ in the password as %40 and a / as %2F")
     except psycopg.ProgrammingError:
         raise InputError(
             f"{settings.DSN}: not an address of PostgreSQL (write postgresql://user:password@host:port/database)"
