@@ -3,6 +3,7 @@
 import base64
 import os
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,7 @@ def watched(command: Command) -> tuple[Finished, Seen]:
     seen = Seen()
     while command.process.poll() is None:
         seen.look(command)
+        time.sleep(0.2)
     return command.finish(), seen
 
 
