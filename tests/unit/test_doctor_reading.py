@@ -62,10 +62,11 @@ def test_hardware(root: Path) -> None:
         plant(root, "proc/stat", "cpu  120 20 50 820 30 5 5 40 0 0\n")
 
     found = read_hardware(root / "results", root, later, {"LOADTEST_STATE_DIR": str(root)})
-    assert found.governors == {"powersave", "performance"}
+    assert found.governors == frozenset({"powersave", "performance"})
     assert found.memory == (1_024_000_000, 2_048_000_000)
     assert found.clock_source == "kvm-clock"
-    assert (found.steal, found.busy) == (pytest.approx(20 / 90), pytest.approx(40 / 90))
+    assert found.steal == pytest.approx(20 / 90)
+    assert found.busy == pytest.approx(40 / 90)
     assert found.cores >= 1
     assert found.disks["results"][1] > 0
     assert found.disks["state"][0] == str(root)
