@@ -77,7 +77,10 @@ def everything(finished: Finished, seen: Seen) -> list[tuple[str, bytes]]:
 
 
 def test_run_leaves_no_secret_anywhere(target: Target, out: Path) -> None:
-    """Key, passwords and token of a good run are in no file, message or command line, nor in what the stack leaves."""
+    """Key, passwords and token of a good run are in no file, message or command line, nor in what the stack leaves.
+
+    And nothing is served to others: whatever listens does so on loopback.
+    """
     urls = {name: target.env[name] for name in (settings.DSN, settings.REDIS_URL, settings.BROKER_URL)}
     secrets = {name: unquote(urlsplit(url).password or "") for name, url in urls.items()}
     secrets |= {settings.JWT_SECRET: target.secret, settings.INFLUX_TOKEN: TOKEN}
@@ -89,16 +92,14 @@ def test_run_leaves_no_secret_anywhere(target: Target, out: Path) -> None:
     assert finished.json("ledger.json")["tasks"], "the database was not asked"
     assert any("locust" in line for line in seen.lines) and any("upload" in line for line in seen.lines)
     assert leaks(everything(finished, seen), secrets) == []
+    assert seen.listening == {"127.0.0.1"}
     managed = [one for instances in target.stack.services.values() for one in instances]
     stack = [("the stack's command lines", " ".join(map(str, one.process.args)).encode()) for one in managed]  # type: ignore[arg-type]
     assert leaks([*files_of(managed[0].log.parent), *stack], secrets) == []
 
 
-def test_nothing_of_a_run_is_served_to_others(target: Target, out: Path) -> None:
-    """Its master, and the stack, listen on loopback alone; files with secrets can be read by their owner alone."""
-    with FakeInflux() as influx:
-        _, seen = watched(start(target, out, influx, {}))
-    assert seen.listening == {"127.0.0.1"}
+def test_files_with_secrets_of_the_stack(target: Target) -> None:
+    """Their owner alone can read them, and nobody else can list the folder in which they are."""
     (redis,) = target.stack.services["redis"]
     config = Path(redis.process.args[1])  # type: ignore[index,arg-type]
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
