@@ -28,6 +28,7 @@ TRIES =
 STEP =
 PLATEAU =
 ENV =
+OPTIONAL =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -35,7 +36,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean
+.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -56,6 +57,13 @@ capacity: setup ## search for the highest rate that meets all objectives [SCENAR
 nightly: setup ## run a suite several times and compare it with its baseline [SUITE=nightly AGAINST=../other ACCEPT=1 ROUNDS= WORKERS= OUT=]
 	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(filter-out 0 no false,$(ACCEPT)),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \
 		$(if $(WORKERS),--workers "$(WORKERS)") --servers "$(SERVERS)" --out "$(OUT)"
+
+doctor: setup ## check what a load needs of this machine, and say what to set [SCENARIO=phase5 USERS= WORKERS= STACK=]
+	@$(RUN) doctor "$(SCENARIO)" $(if $(USERS),--users "$(USERS)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
+		--stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+audit: .make/audit/.runtime ## known vulnerabilities of what the lock files pin (OPTIONAL=1: where no service can be asked, too)
+	@.make/audit/bin/python scripts/audit.py .make/audit/bin/pip-audit $(if $(OPTIONAL),--optional) requirements.lock backend/requirements.lock
 
 validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
@@ -134,9 +142,11 @@ lock: setup-dev ## make the lock files anew from the .in files, with the newest 
 			$$name.in -o $$name.lock && \
 		.venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
 			-c $$name.lock $$name-dev.in -o $$name-dev.lock || exit 2; done
+	@.venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-header \
+		requirements-audit.in -o requirements-audit.lock
 
 clean: ## remove the environments and all caches; results stay
-	@rm -rf .venv backend/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv backend/.venv .make/audit .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 # $(call environment,folder): a virtual environment whose pip can read the locks' hashes.
 define environment
@@ -157,6 +167,11 @@ endef
 
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	$(call install,.venv,requirements-dev.lock)
+	@touch $@
+
+.make/audit/.runtime: requirements-audit.lock
+	$(call environment,.make/audit)
+	$(call install,.make/audit,requirements-audit.lock)
 	@touch $@
 
 backend/.venv/.runtime: backend/requirements.lock

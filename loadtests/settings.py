@@ -1,8 +1,10 @@
 """What comes from the environment: overrides of a scenario and the secrets that may be written nowhere."""
 
+import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 ENV_PREFIX = "LOADTEST_"
 
@@ -25,6 +27,22 @@ INFLUX_TOKEN = "LOADTEST_INFLUX_TOKEN"  # noqa: S105  # a name, no secret
 METRICS_PORT = "LOADTEST_METRICS_PORT"
 TOLD = (JWT_SECRET, DSN, REDIS_URL, BROKER_URL)
 """What is known of a stack that somebody else started."""
+
+
+def without_user(text: str) -> str:
+    """An address as it may be shown: what stands before its `@` may be a password, whatever is wrong with the rest."""
+    start = text.find("://") + 3 if "://" in text else 0
+    end = text.rfind("@")
+    return text if end < start else f"{text[:start]}***{text[end:]}"
+
+
+def hidden(text: str, secrets: Iterable[str]) -> str:
+    """The text without the secrets, as they are, as an address has them, or in base64; servers repeat what they were sent."""
+    for secret in filter(None, secrets):
+        encoded = base64.b64encode(secret.encode()).decode()
+        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), encoded, encoded.rstrip("=")}:
+            text = text.replace(form, "***")
+    return text
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def raise_descriptor_limit(connections: int, process: str) -> None:
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise InputError(
             f"{process} needs {needed:,} file descriptors, the limit is {hard:,} "
-            f"(ulimit -Hn; raise it, take fewer USERS or more WORKERS)"
+            f"(ulimit -Hn; raise it, take fewer USERS or more WORKERS; loadtest doctor says how)"
         )
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
@@ -46,7 +46,10 @@ def check_dsn(env: dict[str, str]) -> None:
     """The database's address can be understood. It holds a password, so the error does not repeat it."""
     dsn = env.get(settings.DSN)
     try:
-        conninfo_to_dict(dsn or "")
+        parts = conninfo_to_dict(dsn or "")
+        # A password with an unencoded @ or / ends too soon: its rest is taken for a host, which errors would name.
+        if any("@" in str(parts.get(part, "")) for part in ("host", "dbname")):
+            raise InputError(f"{settings.DSN}: write an @ in the password as %40 and a / as %2F")
     except psycopg.ProgrammingError:
         raise InputError(
             f"{settings.DSN}: not an address of PostgreSQL (write postgresql://user:password@host:port/database)"
@@ -114,7 +117,8 @@ def default_workers() -> int:
 
 def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Cores that this process may use: a container on a large machine may have few of its cores, or of their time."""
-    cores = len(os.sched_getaffinity(0))
+    # macOS binds nobody to cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with suppress(OSError, ValueError):  # no file, or `max`: no quota
         share_us, period_us = quota.read_text(encoding="ascii").split()
         cores = min(cores, max(1, int(share_us) // int(period_us)))

@@ -61,7 +61,7 @@ def start_postgres(processes: ProcessManager, state: Path, source: Source, datab
     binaries = _postgres_binaries(source, state if as_root else None)
     data, password = state / "postgres", secrets.token_urlsafe(18)
     password_file = state / "postgres-password"
-    password_file.write_text(password)
+    _write_secret(password_file, password)
     data.mkdir(mode=0o700)
     if user:
         shutil.chown(data, user)
@@ -92,14 +92,20 @@ def start_redis(processes: ProcessManager, state: Path, source: Source) -> Serve
     port = processes.ports.choose(REDIS_PORT)
     config = state / "redis.conf"
     # A broker must never evict: what it forgets is lost.
-    config.write_text(
+    _write_secret(
+        config,
         f"port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ''\nappendonly no\n"
-        f"maxmemory-policy noeviction\nmaxclients 10000\ndir {_quoted(state)}\n"
+        f"maxmemory-policy noeviction\nmaxclients 10000\ndir {_quoted(state)}\n",
     )
-    config.chmod(0o600)
     server = processes.start("redis", [str(binary), str(config)], env={"PATH": os.environ.get("PATH", "")}, cwd=state)
     processes.wait_ready(server, lambda: _redis_answers(port, password), READY_WITHIN_S, "it answered")
     return Servers({"REDIS_PORT": str(port), "REDIS_PASSWORD": password}, f"redis://:{password}@127.0.0.1:{port}")
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """A new file that nobody else can read at any moment: as root, others may enter its folder."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
 
 
 def _quoted(path: Path) -> str:
@@ -118,6 +124,17 @@ def _redis_answers(port: int, password: str) -> bool:
     with suppress(redis.RedisError, OSError), redis.Redis(port=port, password=password, socket_timeout=2) as client:
         return bool(client.ping())
     return False
+
+
+def server_places(source: Source) -> dict[str, str | None]:
+    """Where the servers' programs are, by what they are called; None for those that are missing."""
+    places: dict[str, str | None] = {}
+    for name in ("PostgreSQL", "Redis"):
+        try:
+            places[name] = str(_postgres_binaries(source, None) if name == "PostgreSQL" else _redis_binary(source))
+        except InputError:
+            places[name] = None
+    return places
 
 
 def _postgres_binaries(source: Source, copy_to: Path | None) -> Path:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from loadtests.errors import Problem
 from loadtests.scenario.schema import Scenario
+from loadtests.settings import without_user
 
 
 def problems_of(path: Path, error: ValidationError, file: type[BaseModel] = Scenario) -> Iterator[Problem]:
@@ -40,8 +41,11 @@ def message_of(detail: ErrorDetails, file: type[BaseModel] = Scenario) -> str:
     if detail["type"] == "missing":
         return "is missing"
     text = detail["msg"].removeprefix("Value error, ")
-    simple = isinstance(detail["input"], str | int | float | bool)
-    return f"{text[0].lower()}{text[1:]}" + (f" (got {detail['input']!r})" if simple else "")
+    found = detail["input"]
+    if not isinstance(found, str | int | float | bool):
+        return f"{text[0].lower()}{text[1:]}"
+    shown = without_user(found) if isinstance(found, str) else found  # an address may hold a password
+    return f"{text[0].lower()}{text[1:]} (got {shown!r})"
 
 
 def _nearest(loc: tuple[int | str, ...], file: type[BaseModel]) -> str | None:

@@ -123,8 +123,9 @@ class PrometheusProbe(Table):
     def _somewhere(self) -> "PrometheusProbe":
         if (self.url is None) == (self.service is None):
             raise ValueError("an endpoint has either a url or a service")
-        if self.url is not None and not re.match(r"https?://[^/]", self.url):
-            raise ValueError("url needs the form http://host:port/path")
+        # Users and passwords would stand in the manifest.
+        if self.url is not None and not re.match(r"https?://[^/?#@]+([/?#]|$)", self.url):
+            raise ValueError("url needs the form http://host:port/path, without a user")
         return self
 
 

@@ -28,9 +28,8 @@ class Address:
 
     def hide(self, text: str) -> str:
         """The text without this address's secrets, whoever put them there."""
-        for secret in (self.token, self.password):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        # Longest first, so that none is found in another.
+        return settings.hidden(text, (self.user and f"{self.user}:{self.password}", self.token, self.password))
 
 
 def address_of(url: str | None, database: str | None, environ: Mapping[str, str]) -> Address | None:
@@ -45,7 +44,7 @@ def address_of(url: str | None, database: str | None, environ: Mapping[str, str]
     except ValueError:
         good = False
     if not good:
-        raise InputError(f"{source}: {where!r} is no address such as http://127.0.0.1:8086")
+        raise InputError(f"{source}: {settings.without_user(where)!r} is no address such as http://127.0.0.1:8086")
     if parts.username or parts.password:
         raise InputError(f"{source}: leave user and password out; they belong in {settings.INFLUX_USER} and _PASSWORD")
     api = environ.get(settings.INFLUX_API, "")

@@ -76,7 +76,7 @@ def test_command_help_matches_the_page() -> None:
     assert [option for option in set(re.findall(r"--[a-z-]+", shown)) - {"--help"} if f"`{option}`" not in text] == []
 
 
-@pytest.mark.parametrize(("command", "page"), [("nightly", "nightly.md"), ("compare", "compare.md")])
+@pytest.mark.parametrize(("command", "page"), [("nightly", "nightly.md"), ("compare", "compare.md"), ("doctor", "doctor.md")])
 def test_help_matches_the_page(command: str, page: str) -> None:
     """Every option stands in the command's own page."""
     asked = [sys.executable, "-m", "loadtests", command, "--help"]

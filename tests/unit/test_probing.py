@@ -135,6 +135,9 @@ def test_bad_selections_are_bad_input(tmp_path: Path) -> None:
     assert "label 'a': '(' is no regular expression" in str(caught.value)
     with pytest.raises(InputError, match="http://host:port/path"):
         planned(tmp_path, table.replace('"("', '"x"'))
+    with pytest.raises(InputError, match="without a user") as caught:
+        planned(tmp_path, table.replace('"("', '"x"').replace("localhost:9", "http://me:planted@localhost:9"))
+    assert "planted" not in str(caught.value)
 
 
 def test_a_round_with_samples_alone() -> None:

@@ -1,0 +1,36 @@
+"""`loadtest doctor` on the machine that runs the tests."""
+
+import json
+import resource
+from pathlib import Path
+
+from tests.e2e.command import loadtest
+
+
+def test_rows_and_exit_code(tmp_path: Path) -> None:
+    """Every row says what is needed; one that fails, here for its descriptors, is named with its remedy and gives 4."""
+
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1_000, 1_000))
+
+    asked = ("doctor", "--users", "2000", "--workers", "1", "--out", str(tmp_path), "--json")
+    limited = loadtest(*asked, out=tmp_path, before=few_files)
+    assert limited.code == 4, limited.output + limited.errors
+    report = json.loads(limited.output)
+    assert (report["need"]["users"], report["need"]["rate"], report["need"]["stack"]) == (2000, 2000.0, "embedded")
+    rows = {row["what"]: row for row in report["rows"]}
+    assert rows["open files, a worker"]["status"] == "fail"
+    assert "--nofile=2200:2200" in rows["open files, a worker"]["mend"]
+    assert {row["status"] for row in report["rows"]} <= {"ok", "warn", "fail", "unknown"}
+    for name in ("Locust", "PostgreSQL", "Redis"):
+        assert rows[name]["status"] == "ok", rows[name]
+
+
+def test_table_for_people(tmp_path: Path) -> None:
+    """Its first line says what for, its last one how many rows of each kind; a bad number is bad input."""
+    shown = loadtest("doctor", "smoke", "--users", "1", "--workers", "1", out=tmp_path)
+    lines = shown.output.splitlines()
+    assert lines[0].startswith("1 users, ")
+    assert "1 worker(s) here, stack: embedded" in lines[0]
+    assert " ok" in lines[-1]
+    assert loadtest("doctor", "--workers", "-1", out=tmp_path).code == 2
