@@ -38,10 +38,12 @@ def without_user(text: str) -> str:
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
     """The text without the secrets, as they are, as an address has them, or in base64; servers repeat what they were sent."""
+    forms: set[str] = set()
     for secret in filter(None, secrets):
         encoded = base64.b64encode(secret.encode()).decode()
-        for form in {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), encoded, encoded.rstrip("=")}:
-            text = text.replace(form, "***")
+        forms |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), encoded, encoded.rstrip("=")}
+    for form in sorted(forms, key=len, reverse=True):  # one may be a part of another, of which then something would be left
+        text = text.replace(form, "***")
     return text
 
 
