@@ -8,10 +8,11 @@ from typing import Any
 
 import gevent
 from locust.env import Environment
-from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
+from locust.runners import LocalRunner
 
 from loadtests.engine import messages
 from loadtests.engine.clocks import SteadyClock
+from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
@@ -29,7 +30,15 @@ START_DELAY_S = 0.5
 READY_WITHIN_S = 120.0
 """Longest time for all users to get their tokens."""
 PATIENCE_S = 10.0
-"""How long after the drain a worker's final report is waited for."""
+"""How long after the drain a worker's final report is waited for; for one that is silent then, a silence longer."""
+MARGIN_S = 2.0
+"""So much longer than a worker waits for its master, the master waits for it: who is given up has ended its load by then."""
+NOTICED_S = 3.0
+"""A silence that is told. Workers say something every second."""
+LOOK_S = 0.5
+"""How often it is looked who is silent."""
+SETTLE_S = 0.5
+"""What a worker said before its process ended may still be under way for so long."""
 
 
 class Collector:
@@ -41,7 +50,7 @@ class Collector:
     def __init__(
         self,
         environment: Environment,
-        runner: MasterRunner | LocalRunner,
+        runner: GatedMaster | LocalRunner,
         plan: Plan,
         host: str,
         folder: RunFolder,
@@ -60,6 +69,7 @@ class Collector:
         self._merger = WindowMerger(len(self._members))
         self._start_epoch: float | None = None
         self._halted = False
+        self._halted_s: float | None = None
         self._over = False
 
     def begin(self) -> None:
@@ -112,7 +122,9 @@ class Collector:
         self._acknowledge(member, member.received)
 
     def _acknowledge(self, member: Member, number: int) -> None:
-        self._runner.send_message(messages.RECEIVED, {"number": number, "final": member.final}, member.node)
+        self._runner.send_message(
+            messages.RECEIVED, {"number": number, "final": member.final, "halted_s": self._halted_s}, member.node
+        )
 
     def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
@@ -183,6 +195,7 @@ class Collector:
             return
         at_s = max(0.0, self._now() or 0.0)
         self._folder.event("halt", at_s, reason=reason)
+        self._halted_s = at_s
         self._runner.send_message(messages.HALT, {"at_s": at_s})
         self._later(self._plan.scenario.load.drain, self._close)
 
@@ -204,6 +217,8 @@ class Collector:
             return
         self._runner.send_message(messages.CLOSE, {})
         gevent.sleep(PATIENCE_S)
+        if any(member.silent_s for member in self._members.values() if not (member.final or member.lost)):
+            gevent.sleep(self._plan.scenario.health.silence)
         for member in self._members.values():
             self._book(member)
             if not (member.final or member.lost):
@@ -222,22 +237,49 @@ class Collector:
 
     def _watch(self) -> None:
         while not self._over:
-            gevent.sleep(0.5)
+            asleep_s = self._clock.now()
+            gevent.sleep(LOOK_S)
+            if self._clock.now() - asleep_s > 2 * LOOK_S:  # it was we who did not listen: hear first what there is
+                continue
             for member in self._members.values():
-                if not (member.final or member.lost) and self._is_gone(member.node):
-                    self._lose(member, "stopped answering")
-                    self.halt(f"{member.name} was lost")
-                    self._end_if_all_done()
+                if isinstance(self._runner, GatedMaster) and not (member.final or member.lost):
+                    self._look_at(member, self._runner)
 
-    def _is_gone(self, node: str) -> bool:
-        if isinstance(self._runner, LocalRunner):
-            return False
-        client = self._runner.clients.get(node)
-        return client is None or client.state == STATE_MISSING
+    def _look_at(self, member: Member, runner: GatedMaster) -> None:
+        """Note a silence when it is over; give up a worker that said too long nothing, or that it leaves."""
+        silent_s = runner.silent_s(member.node)
+        if member.node not in runner.clients:
+            self._do_without(member, "stopped answering")
+        elif silent_s > self._plan.scenario.health.silence + MARGIN_S:
+            self._do_without(member, f"stopped answering; given up after {silent_s:.0f} s of silence")
+        elif silent_s > NOTICED_S:
+            member.silent_s = silent_s
+        elif member.silent_s:
+            facts = {"worker": member.worker, "name": member.name, "silent_s": round(member.silent_s, 1)}
+            self._folder.event("worker_silent", self._now(), **facts)
+            member.silent_s = 0.0
+
+    def ended(self, names: set[str]) -> None:
+        """Processes of these names have ended, which is known of those of this machine."""
+
+        def lose() -> None:
+            for member in self._members.values():
+                if member.name in names and not (member.final or member.lost):
+                    self._do_without(member, "stopped answering")
+
+        if not self._over:
+            self._later(SETTLE_S, lose)
+
+    def _do_without(self, member: Member, how: str) -> None:
+        self._lose(member, how)
+        self.halt(f"{member.name} was lost")
+        self._end_if_all_done()
 
     def _lose(self, member: Member, how: str) -> None:
         member.lost = True
         self._folder.event("worker_lost", self._now(), worker=member.worker, name=member.name, how=how)
+        if isinstance(self._runner, GatedMaster):
+            self._runner.turn_away(member.node)
         self._release(member)
 
     def _release(self, member: Member) -> None:

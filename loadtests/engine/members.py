@@ -31,6 +31,8 @@ class Member:
         """Looks at its clock, before the load and after it."""
         self.received = -1
         """Number of the last snapshot before which none is missing."""
+        self.silent_s = 0.0
+        """Seconds of a silence that goes on, as far as it was noticed."""
         self.ahead: dict[int, dict[str, Any]] = {}
         """Snapshots that came before an earlier one."""
 

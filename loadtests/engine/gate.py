@@ -1,0 +1,80 @@
+"""The master at its door: who may join, who has been silent for how long, and who may not come back."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from locust import __version__
+from locust.rpc import Message
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner
+
+from loadtests.engine import messages
+from loadtests.store.build import difference, this_build
+
+JOIN = "client_ready"
+"""Locust's own message with which a worker joins; ours carries a name and a build instead of Locust's version."""
+TOO_LATE = "the load has begun already"
+GIVEN_UP = "it gave this worker up"
+Happened = Callable[[str, Mapping[str, Any]], None]
+"""Told of an event's kind and what more there is to say of it."""
+
+
+class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have no types that hold
+    """Locust's master, to which only workers of its own build belong, and no new ones while a load runs.
+
+    Locust counts whoever says that it is ready, and gives users of a running test to newcomers and to workers that come back.
+    Here the users of a worker are a part of the plan, so both are told to leave before Locust hears of them.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._build = this_build()
+        self._names: dict[str, str] = {}
+        """Of all nodes that were let in."""
+        self._turned_away: set[str] = set()
+        self._heard: dict[str, float] = {}
+        """When each node said something last."""
+        self.happened: Happened = lambda kind, details: None
+        super().__init__(*arguments, **named)
+
+    def handle_message(self, client_id: str, msg: Message) -> None:
+        """Locust's handling of what a worker says, if it is one of ours."""
+        self._heard[client_id] = time.monotonic()
+        if client_id in self._turned_away:
+            self._refuse(client_id, GIVEN_UP)
+        elif msg.type != JOIN:
+            super().handle_message(client_id, msg)
+        elif client_id in self.clients:  # asked twice, for our answer was slow: Locust would give it users twice
+            self.send_message("ack", {"index": self.get_worker_index(client_id)}, client_id)
+        elif client_id in self._names or self._admit(client_id, msg.data):
+            super().handle_message(client_id, Message(JOIN, __version__, client_id))
+
+    def silent_s(self, node: str) -> float:
+        """Seconds since a worker said something, whatever it was."""
+        return time.monotonic() - self._heard.get(node, 0.0)
+
+    def turn_away(self, node: str) -> None:
+        """Have nothing more to do with a worker; whatever it says, it is told to leave."""
+        self._turned_away.add(node)
+        client = self.clients.pop(node, None)
+        if client is not None and self._users_dispatcher is not None:
+            self._users_dispatcher.remove_worker(client)
+        self._refuse(node, GIVEN_UP)
+
+    def _admit(self, node: str, said: Any) -> bool:
+        """Whether a new worker may join."""
+        known = said if isinstance(said, dict) else {"name": node, "build": {"locust": str(said)}}
+        other = difference(self._build, known["build"])
+        if other is not None:
+            self._refuse(node, None)  # it says by itself what the difference is, as seen from there
+        elif self.state in (STATE_SPAWNING, STATE_RUNNING):
+            other = TOO_LATE
+            self._refuse(node, TOO_LATE)
+        if other is not None:
+            self.happened("worker_refused", {"name": known["name"], "why": other})
+            return False
+        self._names[node] = known["name"]
+        self.happened("worker_joined", {"name": known["name"], "joined": self.worker_count + 1})
+        return True
+
+    def _refuse(self, node: str, why: str | None) -> None:
+        self.send_message(messages.REFUSED, {"why": why, "build": self._build}, node)
