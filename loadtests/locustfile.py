@@ -91,10 +91,8 @@ def bind(environment: Environment, runner: Any, **_: Any) -> None:
 
 def _tell(folder: RunFolder | None, kind: str, details: Mapping[str, Any]) -> None:
     """Somebody came to the master's door: a line for whoever looks, and for the record if there is one yet."""
-    words = " ".join(kind.split("_"))
-    print(
-        f"loadtest: {words}: {details['name']}{': ' + details['why'] if 'why' in details else ''}", file=sys.stderr, flush=True
-    )
+    line = ": ".join(["loadtest", kind.replace("_", " "), *(details[key] for key in ("name", "why") if key in details)])
+    print(line, file=sys.stderr, flush=True)
     if folder is not None:
         folder.event(kind, None, **details)
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from loadtests import settings
 from loadtests.errors import InputError
-from loadtests.orchestrate.gathering import DEFAULT_WAIT_S, LOCAL, MASTER_PORT, Crowd
+from loadtests.orchestrate.gathering import DEFAULT_WAIT_S, LOCAL, MASTER_PORT, NOBODY, Crowd
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options
 from loadtests.scenario.load import find_scenario, load_plan
@@ -69,7 +69,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     return load_plan(find_scenario(options.scenario), overrides(flags))
 
 
-def how(options: argparse.Namespace, plan: Plan, crowd: Crowd = Crowd()) -> Options:  # noqa: B008  # it is frozen
+def how(options: argparse.Namespace, plan: Plan, crowd: Crowd = NOBODY) -> Options:
     """What `how_options` say of this plan. Raises InputError for what does not go together."""
     workers = default_workers() if options.workers is None else options.workers
     least = 0 if crowd.remote else 1

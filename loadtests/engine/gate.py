@@ -33,7 +33,7 @@ class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have 
         self._turned_away: set[str] = set()
         self._heard: dict[str, float] = {}
         """When each node said something last."""
-        self.happened: Happened = lambda kind, details: None
+        self.happened: Happened = lambda *_: None
         super().__init__(*arguments, **named)
 
     def handle_message(self, client_id: str, msg: Message) -> None:

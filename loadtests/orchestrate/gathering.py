@@ -44,6 +44,10 @@ class Crowd:
             raise InputError(f"--bind {self.bind}: is no address of this machine")
 
 
+NOBODY = Crowd()
+"""All workers are of this machine."""
+
+
 def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str]) -> Iterator[str]:
     """What there is to say of workers; that this machine's own joined is not worth a line."""
     for event in events:

@@ -55,7 +55,7 @@ class Joining:
 
     @contextmanager
     def _handled_signals(self, started: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-        def on_signal(number: int, frame: FrameType | None) -> None:
+        def on_signal(_: int, __: FrameType | None) -> None:
             self._interrupted = True
             for process in started:
                 process.terminate()

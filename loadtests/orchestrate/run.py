@@ -21,7 +21,7 @@ from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.faults import Faults, check_faults, fronted
 from loadtests.orchestrate.follow import follow_tasks
-from loadtests.orchestrate.gathering import MASTER_PORT, Crowd, news_of, who_came
+from loadtests.orchestrate.gathering import MASTER_PORT, NOBODY, Crowd, news_of, who_came
 from loadtests.orchestrate.locusts import locust, locust_env
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
@@ -59,7 +59,7 @@ class Options:
     """Where the master answers Prometheus; 0 for nowhere."""
     influx: Address | None = None
     """Where metrics go while the run runs."""
-    crowd: Crowd = Crowd()
+    crowd: Crowd = NOBODY
     """Workers that come from elsewhere."""
 
     @property
@@ -241,9 +241,8 @@ class Run:
             command = [*locust(), "--worker", "--master-host", crowd.local, "--master-port", str(port)]
             workers.append(self._processes.start(name, command, env=own))
         if crowd.remote:
-            progress.status(
-                f"waiting up to {crowd.wait_s} s for {crowd.remote} worker(s) from elsewhere at {crowd.bind}:{port}"
-            )
+            where = f"{crowd.bind}:{port}"
+            progress.status(f"waiting up to {crowd.wait_s} s for {crowd.remote} worker(s) from elsewhere at {where}")
         faults = Faults(self._plan, stack, self._processes, folder, progress.status)
         try:
             self._wait(folder, master, workers, faults, progress)
