@@ -130,7 +130,7 @@ class Collector:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
         member.name = data["name"]
         if self._start_epoch is None:
-            self._not_ready(member.name, f"{member.name}: {data['trouble']}")
+            self._not_ready(member.name, data["trouble"])
         elif not (member.final or member.lost):
             self._lose(member, f"failed: {data['trouble']}")
             self._halt(f"{member.name} failed")

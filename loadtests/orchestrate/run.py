@@ -311,7 +311,7 @@ class Run:
     def _check_end(self, folder: RunFolder, master: Managed) -> None:
         """Raise what the master's exit code says; a run that has a record is judged by that, however the master ended."""
         events = list(read_lines(folder.file("events.jsonl")))
-        trouble = [event["trouble"] for event in events if event["event"] == "not_ready"]
+        trouble = [f"{event['worker']}: {event['trouble']}" for event in events if event["event"] == "not_ready"]
         if trouble:
             raise NotReadyError(f"the users are not ready: {trouble[0]}")
         if start_of(folder) is None:

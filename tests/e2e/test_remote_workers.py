@@ -1,4 +1,4 @@
-"""Workers that join a run from elsewhere, by the real commands, over loopback; `tests/hosts` has them on machines of their own."""
+"""Workers that join a run from elsewhere, by the real commands, over loopback; `tests/hosts` gives them machines."""
 
 import json
 import shutil
