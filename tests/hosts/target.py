@@ -14,6 +14,7 @@ class Handler(BaseHTTPRequestHandler):
     """GET /healthz, /ok and /ago (seconds since each address's last request); POST /api/v1/tasks takes a task on."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one segment, or the second waits a round trip for the first's acknowledgement
 
     def do_GET(self) -> None:
         """Answer at once."""

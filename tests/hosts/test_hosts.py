@@ -117,7 +117,7 @@ def test_cut_off_for_ten_seconds(lab: Lab, out: Path, tmp_path: Path) -> None:
     assert code == 0, said
     assert [_end(worker)[0] for worker in workers] == [0, 0, 0]
     ledger, verdict = _json(out, "ledger.json"), _json(out, "verdict.json")
-    assert ledger["balanced"] and ledger["unreported"] == 0
+    assert ledger["balanced"] and not ledger["unreported"]
     assert ledger["turns"]["scheduled"] == ledger["turns"]["sent"] == 30 * 25
     (silent,) = _events(out, "worker_silent")
     assert silent["name"] == "host-2" and 8 < silent["silent_s"] < 15
