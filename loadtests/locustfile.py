@@ -27,7 +27,7 @@ from loadtests.engine.channel import MasterSocket, WorkerSocket
 from loadtests.engine.collector import MARGIN_S, Collector
 from loadtests.engine.exposition import Exposition
 from loadtests.engine.gate import GatedMaster
-from loadtests.engine.joining import JoiningWorker
+from loadtests.engine.joining import DEFAULT_WAIT_S, JoiningWorker
 from loadtests.engine.reporting import Reporter
 from loadtests.engine.scrape import serve
 from loadtests.engine.users import SimulatedUser
@@ -45,8 +45,14 @@ locust.runners.WORKER_REPORT_INTERVAL = 1.0
 # Who is silent for too long is the collector's and the worker's business; Locust would give their users to others.
 locust.runners.HEARTBEAT_DEAD_INTERNAL = -1_000_000
 locust.runners.MASTER_HEARTBEAT_TIMEOUT = 1_000_000
-locust.env.MasterRunner, locust.env.WorkerRunner = GatedMaster, JoiningWorker  # type: ignore[misc]  # it has no other way
-rpc.Server, rpc.Client = MasterSocket, WorkerSocket
+# Locust makes its runners and sockets from what it finds under these names, and has no other way to be given some.
+for module, name, ours in (
+    (locust.env, "MasterRunner", GatedMaster),
+    (locust.env, "WorkerRunner", JoiningWorker),
+    (rpc, "Server", MasterSocket),
+    (rpc, "Client", WorkerSocket),
+):
+    setattr(module, name, ours)
 LOCAL = "127.0.0.1"
 
 Listener = Callable[..., None]
@@ -66,7 +72,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         "--metrics-port", type=int, default=0, env_var=METRICS_PORT, help="port of 127.0.0.1 for Prometheus (default: none)"
     )
     group.add_argument("--run-folder", default="", help="folder made by `loadtest run`, whose plan is carried out")
-    group.add_argument("--master-wait", type=float, default=300.0, help="seconds that a worker waits for its master")
+    group.add_argument("--master-wait", type=float, default=DEFAULT_WAIT_S, help="seconds that a worker waits for its master")
     # Locust would show its page, and take workers, on every address of the machine; here that has to be asked for.
     parser.set_defaults(web_host=LOCAL, master_bind_host=LOCAL)
 
@@ -79,6 +85,7 @@ def bind(environment: Environment, runner: Any, **_: Any) -> None:
             reporter = Reporter(environment, runner)
             if isinstance(runner, JoiningWorker):
                 runner.reporter = reporter
+                assert environment.parsed_options is not None
                 # A failed request is told in the record; the process that made it has done what it should.
                 environment.parsed_options.exit_code_on_error = 0
             _listener(environment.events.test_stopping)(lambda **_: reporter.stop())

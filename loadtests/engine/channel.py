@@ -13,11 +13,12 @@ LINGER_MS = 1_000
 """How long a process that ends waits for its last words to be sent."""
 
 
-class WorkerSocket(rpc.Client):  # type: ignore[misc]  # Locust's sockets have no types
+class WorkerSocket(rpc.Client):
     """A worker's end. What was not sent yet outlives the connection."""
 
     def __init__(self, host: str, port: int, identity: str) -> None:
-        rpc.BaseSocket.__init__(self, zmq.DEALER, self.ipv4_only(host, port))
+        # Not the class between: it connects before it can be told anything.
+        rpc.BaseSocket.__init__(self, zmq.DEALER, self.ipv4_only(host, port))  # type: ignore[no-untyped-call]
         self.socket.setsockopt(zmq.IDENTITY, identity.encode())
         self.socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
         self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_MS)
@@ -26,10 +27,10 @@ class WorkerSocket(rpc.Client):  # type: ignore[misc]  # Locust's sockets have n
         self.socket.connect(f"tcp://{host}:{port}")
 
 
-class MasterSocket(rpc.Server):  # type: ignore[misc]  # Locust's sockets have no types
+class MasterSocket(rpc.Server):
     """The master's end."""
 
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
+        super().__init__(host, port)  # type: ignore[no-untyped-call]
         # A worker that connects anew is not turned away because its old connection seems to live.
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)

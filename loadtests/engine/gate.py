@@ -19,7 +19,7 @@ Happened = Callable[[str, Mapping[str, Any]], None]
 """Told of an event's kind and what more there is to say of it."""
 
 
-class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have no types that hold
+class GatedMaster(MasterRunner):
     """Locust's master, to which only workers of its own build belong, and no new ones while a load runs.
 
     Locust counts whoever says that it is ready, and gives users of a running test to newcomers and to workers that come back.
@@ -28,8 +28,8 @@ class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have 
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._build = this_build()
-        self._names: dict[str, str] = {}
-        """Of all nodes that were let in."""
+        self._members: set[str] = set()
+        """All that were let in."""
         self._turned_away: set[str] = set()
         self._heard: dict[str, float] = {}
         """When each node said something last."""
@@ -44,9 +44,10 @@ class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have 
         elif msg.type != JOIN:
             super().handle_message(client_id, msg)
         elif client_id in self.clients:  # asked twice, for our answer was slow: Locust would give it users twice
-            self.send_message("ack", {"index": self.get_worker_index(client_id)}, client_id)
-        elif client_id in self._names or self._admit(client_id, msg.data):
-            super().handle_message(client_id, Message(JOIN, __version__, client_id))
+            index = self.get_worker_index(client_id)  # type: ignore[no-untyped-call]
+            self.send_message("ack", {"index": index}, client_id)
+        elif client_id in self._members or self._admit(client_id, msg.data):
+            super().handle_message(client_id, Message(JOIN, __version__, client_id))  # type: ignore[no-untyped-call]
 
     def silent_s(self, node: str) -> float:
         """Seconds since a worker said something, whatever it was."""
@@ -61,19 +62,19 @@ class GatedMaster(MasterRunner):  # type: ignore[misc]  # Locust's runners have 
         self._refuse(node, GIVEN_UP)
 
     def _admit(self, node: str, said: Any) -> bool:
-        """Whether a new worker may join."""
-        known = said if isinstance(said, dict) else {"name": node, "build": {"locust": str(said)}}
-        other = difference(self._build, known["build"])
+        """Whether a new worker may join. Plain Locust says its version and nothing else."""
+        name, build = (said["name"], said["build"]) if isinstance(said, dict) else (node, {"locust": str(said)})
+        other = difference(self._build, build)
         if other is not None:
             self._refuse(node, None)  # it says by itself what the difference is, as seen from there
         elif self.state in (STATE_SPAWNING, STATE_RUNNING):
             other = TOO_LATE
             self._refuse(node, TOO_LATE)
         if other is not None:
-            self.happened("worker_refused", {"name": known["name"], "why": other})
+            self.happened("worker_refused", {"name": name, "why": other})
             return False
-        self._names[node] = known["name"]
-        self.happened("worker_joined", {"name": known["name"], "joined": self.worker_count + 1})
+        self._members.add(node)
+        self.happened("worker_joined", {"name": name, "joined": self.worker_count + 1})
         return True
 
     def _refuse(self, node: str, why: str | None) -> None:

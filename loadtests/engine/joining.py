@@ -16,11 +16,12 @@ from loadtests.exitcodes import ExitCode
 from loadtests.scenario.schema import Health
 from loadtests.store.build import difference, this_build
 
+DEFAULT_WAIT_S = 300.0
 ASK_AGAIN_S = 5.0
 LOOK_S = 0.25
 
 
-class JoiningWorker(WorkerRunner):  # type: ignore[misc]  # Locust's runners have no types that hold
+class JoiningWorker(WorkerRunner):
     """Locust's worker, which says what it is made of, and ends by itself when it may not or cannot go on."""
 
     def __init__(self, environment: Environment, master_host: str, master_port: int) -> None:
@@ -38,10 +39,11 @@ class JoiningWorker(WorkerRunner):  # type: ignore[misc]  # Locust's runners hav
 
     def connect_to_master(self) -> None:
         """Ask until there is an answer. Ends the process when it is no, or when there is none in time."""
-        wait_s = self.environment.parsed_options.master_wait
+        options = self.environment.parsed_options
+        wait_s = DEFAULT_WAIT_S if options is None else options.master_wait
         deadline = time.monotonic() + wait_s
         while not self.connected:
-            self.client.send(Message(JOIN, {"name": worker_name(), "build": self._build}, self.client_id))
+            self.send_message(JOIN, {"name": worker_name(), "build": self._build})
             left_s = deadline - time.monotonic()
             self.connected = self.connection_event.wait(timeout=max(0.0, min(ASK_AGAIN_S, left_s)))
             if not self.connected and left_s <= 0:

@@ -109,9 +109,9 @@ class Lab:
         self._link("master", f"eth{number}", f"m{number}", f"{net}.1/24")
         _ip("-n", self._space(f"worker{number}"), "route", "add", MASTER, "via", f"{net}.1")
         wire = (sys.executable, str(Path(__file__).with_name("wire.py")))
-        self._wires[number] = self.start("wires", *wire, f"w{number}", f"m{number}", str(DELAY_MS / 2), str(PORT))
-        assert self._wires[number].stdout is not None
-        assert self._wires[number].stdout.readline() == "carrying\n"
+        started = self.start("wires", *wire, f"w{number}", f"m{number}", str(DELAY_MS / 2), str(PORT))
+        assert started.stdout is not None and started.stdout.readline() == "carrying\n"
+        self._wires[number] = started
 
     def _link(self, space: str, inner: str, outer: str, address: str) -> None:
         """A cable from a machine to the wires."""
