@@ -70,6 +70,7 @@ class Collector:
         self._start_epoch: float | None = None
         self._halted = False
         self._halted_s: float | None = None
+        self._closed = False
         self._over = False
 
     def begin(self) -> None:
@@ -122,9 +123,9 @@ class Collector:
         self._acknowledge(member, member.received)
 
     def _acknowledge(self, member: Member, number: int) -> None:
-        self._runner.send_message(
-            messages.RECEIVED, {"number": number, "final": member.final, "halted_s": self._halted_s}, member.node
-        )
+        # Who was cut off may have missed that it was told to halt, or to close.
+        facts = {"number": number, "final": member.final, "halted_s": self._halted_s, "closed": self._closed}
+        self._runner.send_message(messages.RECEIVED, facts, member.node)
 
     def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
@@ -215,6 +216,7 @@ class Collector:
         """The drain is over; soon after, whoever has not reported its end is lost."""
         if self._over:
             return
+        self._closed = True
         self._runner.send_message(messages.CLOSE, {})
         gevent.sleep(PATIENCE_S)
         if any(member.silent_s for member in self._members.values() if not (member.final or member.lost)):
@@ -252,7 +254,7 @@ class Collector:
             self._do_without(member, "stopped answering")
         elif silent_s > self._plan.scenario.health.silence + MARGIN_S:
             self._do_without(member, f"stopped answering; given up after {silent_s:.0f} s of silence")
-        elif silent_s > NOTICED_S:
+        elif silent_s > NOTICED_S and self._start_epoch is not None:  # before, it is making its users
             member.silent_s = silent_s
         elif member.silent_s:
             facts = {"worker": member.worker, "name": member.name, "silent_s": round(member.silent_s, 1)}

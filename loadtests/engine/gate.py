@@ -30,6 +30,7 @@ class GatedMaster(MasterRunner):
         self._build = this_build()
         self._members: set[str] = set()
         """All that were let in."""
+        self._refused: set[str] = set()
         self._turned_away: set[str] = set()
         self._heard: dict[str, float] = {}
         """When each node said something last."""
@@ -63,15 +64,17 @@ class GatedMaster(MasterRunner):
 
     def _admit(self, node: str, said: Any) -> bool:
         """Whether a new worker may join. Plain Locust says its version and nothing else."""
-        name, build = (said["name"], said["build"]) if isinstance(said, dict) else (node, {"locust": str(said)})
-        other = difference(self._build, build)
+        told = said if isinstance(said, dict) else {"build": {"locust": str(said)}}
+        name, other = str(told.get("name", node)), difference(self._build, told.get("build", {}))
         if other is not None:
             self._refuse(node, None)  # it says by itself what the difference is, as seen from there
         elif self.state in (STATE_SPAWNING, STATE_RUNNING):
             other = TOO_LATE
             self._refuse(node, TOO_LATE)
         if other is not None:
-            self.happened("worker_refused", {"name": name, "why": other})
+            if node not in self._refused:  # it may ask again before it has our answer
+                self._refused.add(node)
+                self.happened("worker_refused", {"name": name, "why": other})
             return False
         self._members.add(node)
         self.happened("worker_joined", {"name": name, "joined": self.worker_count + 1})

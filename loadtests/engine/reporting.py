@@ -104,6 +104,7 @@ class Reporter:
         crew.when_ready = lambda: self._ready(crew)
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
+        self._environment.process_exit_code = None
         self._unacknowledged.clear()
         if self._accepted is not None:
             self._accepted.close()
@@ -143,6 +144,8 @@ class Reporter:
             self._environment.process_exit_code = 0
         if self._crew is not None and data.get("halted_s") is not None:
             self._crew.halt(data["halted_s"])
+        if self._crew is not None and data.get("closed") and not self._crew.clock.closed:
+            self._crew.close()
         while self._unacknowledged and self._unacknowledged[0].message["number"] <= data["number"]:
             self._unacknowledged.popleft()
 

@@ -57,15 +57,17 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
             case "worker_refused":
                 yield f"worker {event['name']} refused: {event['why']}"
             case "worker_silent":
-                yield f"worker {event['name']} was silent for {event['silent_s']:g} s and is back"
+                yield f"{event['name']} was silent for {event['silent_s']:g} s and is back"
             case "worker_lost":
-                yield f"worker {event['name']} lost: {event['how']}"
+                yield f"{event['name']} was lost: {event['how']}"
 
 
-def who_came(events: Iterable[Mapping[str, Any]], expected: int, wait_s: int) -> str:
-    """Why a load did not begin for which not all workers came."""
+def who_came(events: Iterable[Mapping[str, Any]], expected: int, wait_s: int) -> str | None:
+    """Why a load did not begin, if it was because not all workers came."""
     found = list(events)
     joined = [event["name"] for event in found if event["event"] == "worker_joined"]
+    if len(joined) >= expected:
+        return None
     refused = {event["name"]: event["why"] for event in found if event["event"] == "worker_refused"}
     came = f" ({', '.join(joined)})" if joined else ""
     text = f"{len(joined)} of {expected} workers joined within {wait_s} s{came}"

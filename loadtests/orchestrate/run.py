@@ -317,8 +317,9 @@ class Run:
         if start_of(folder) is None:
             if self._signals:
                 raise InterruptedRun("interrupted before the load started; everything was stopped")
-            if self._options.crowd.remote:
-                raise RunError(who_came(events, self._options.all_workers, self._options.crowd.wait_s))
+            absent = who_came(events, self._options.all_workers, self._options.crowd.wait_s)
+            if self._options.crowd.remote and absent:
+                raise RunError(absent)
             raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
         fatal = [line.removeprefix(FATAL) for line in master.log_lines() if line.startswith(FATAL)]
         if fatal:

@@ -49,8 +49,8 @@ def test_news() -> None:
     assert list(news_of([JOINED, own, REFUSED, {"event": "start"}, silent, lost], 3, {"worker-1"})) == [
         "worker host-1 joined (1 of 3)",
         "worker host-2 refused: harness 0.2.0 here, 0.1.0 there",
-        "worker host-1 was silent for 10.5 s and is back",
-        "worker host-1 lost: stopped answering",
+        "host-1 was silent for 10.5 s and is back",
+        "host-1 was lost: stopped answering",
     ]
 
 
@@ -60,3 +60,4 @@ def test_who_came() -> None:
         "1 of 3 workers joined within 60 s (host-1); refused: host-2: harness 0.2.0 here, 0.1.0 there"
     )
     assert who_came([], 1, 5) == "0 of 1 workers joined within 5 s"
+    assert who_came([JOINED], 1, 5) is None, "that was not the reason"
