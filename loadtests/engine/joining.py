@@ -88,7 +88,7 @@ class JoiningWorker(WorkerRunner):
             self.environment.process_exit_code = int(ExitCode.INVALID)
         if self.reporter is not None:
             self.reporter.abandon()
-        gevent.spawn(self.quit)
+        gevent.spawn_later(LOOK_S, self.quit)  # by then its users have left
 
 
 def _leave(why: str, code: ExitCode) -> None:

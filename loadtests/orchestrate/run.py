@@ -274,7 +274,7 @@ class Run:
                 told.add(managed.process.pid)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 # The run does not depend on who carries its metrics away.
-                if start_of(folder) is None and managed.name != upload.NAME:
+                if start_of(folder) is None and managed.name != upload.NAME and not _troubles(folder):
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
                 if managed in workers:
@@ -310,13 +310,12 @@ class Run:
 
     def _check_end(self, folder: RunFolder, master: Managed) -> None:
         """Raise what the master's exit code says; a run that has a record is judged by that, however the master ended."""
-        events = list(read_lines(folder.file("events.jsonl")))
-        trouble = [f"{event['worker']}: {event['trouble']}" for event in events if event["event"] == "not_ready"]
-        if trouble:
+        if trouble := _troubles(folder):
             raise NotReadyError(f"the users are not ready: {trouble[0]}")
         if start_of(folder) is None:
             if self._signals:
                 raise InterruptedRun("interrupted before the load started; everything was stopped")
+            events = read_lines(folder.file("events.jsonl"))
             absent = who_came(events, self._options.all_workers, self._options.crowd.wait_s)
             if self._options.crowd.remote and absent:
                 raise RunError(absent)
@@ -326,6 +325,12 @@ class Run:
             raise RunError(fatal[-1])
         if master.process.returncode != 0:
             folder.event("process_ended", None, name=master.name, fate=master.fate())
+
+
+def _troubles(folder: RunFolder) -> list[str]:
+    """Why users are not ready, worker by worker; the master, which wrote it, ends the workers and then itself."""
+    events = read_lines(folder.file("events.jsonl"))
+    return [f"{event['worker']}: {event['trouble']}" for event in events if event["event"] == "not_ready"]
 
 
 def _shown(path: Path) -> str:
