@@ -11,6 +11,7 @@ from locust.env import Environment
 from locust.runners import LocalRunner
 
 from loadtests.engine import messages
+from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order
@@ -31,12 +32,6 @@ READY_WITHIN_S = 120.0
 """Longest time for all users to get their tokens."""
 PATIENCE_S = 10.0
 """How long after the drain a worker's final report is waited for; for one that is silent then, a silence longer."""
-MARGIN_S = 2.0
-"""So much longer than a worker waits for its master, the master waits for it: who is given up has ended its load by then."""
-NOTICED_S = 3.0
-"""A silence that is told. Workers say something every second."""
-LOOK_S = 0.5
-"""How often it is looked who is silent."""
 SETTLE_S = 0.5
 """What a worker said before its process ended may still be under way for so long."""
 
@@ -238,28 +233,14 @@ class Collector:
         self._end(ExitCode.NOT_READY)
 
     def _watch(self) -> None:
-        while not self._over:
-            asleep_s = self._clock.now()
-            gevent.sleep(LOOK_S)
-            if self._clock.now() - asleep_s > 2 * LOOK_S:  # it was we who did not listen: hear first what there is
-                continue
-            for member in self._members.values():
-                if isinstance(self._runner, GatedMaster) and not (member.final or member.lost):
-                    self._look_at(member, self._runner)
+        silence_s = self._plan.scenario.health.silence
+        absences = AbsenceWatch(self._runner, silence_s, self._do_without, self._heard_again)
+        absences.watch(tuple(self._members.values()), lambda: self._over)
 
-    def _look_at(self, member: Member, runner: GatedMaster) -> None:
-        """Note a silence when it is over; give up a worker that said too long nothing, or that it leaves."""
-        silent_s = runner.silent_s(member.node)
-        if member.node not in runner.clients:
-            self._do_without(member, "stopped answering")
-        elif silent_s > self._plan.scenario.health.silence + MARGIN_S:
-            self._do_without(member, f"stopped answering; given up after {silent_s:.0f} s of silence")
-        elif silent_s > NOTICED_S and self._start_epoch is not None:  # before, it is making its users
-            member.silent_s = silent_s
-        elif member.silent_s:
-            facts = {"worker": member.worker, "name": member.name, "silent_s": round(member.silent_s, 1)}
+    def _heard_again(self, member: Member, silent_s: float) -> None:
+        if self._start_epoch is not None:  # before, it was making its users
+            facts = {"worker": member.worker, "name": member.name, "silent_s": round(silent_s, 1)}
             self._folder.event("worker_silent", self._now(), **facts)
-            member.silent_s = 0.0
 
     def ended(self, names: set[str]) -> None:
         """Processes of these names have ended, which is known of those of this machine."""
@@ -267,7 +248,7 @@ class Collector:
         def lose() -> None:
             for member in self._members.values():
                 if member.name in names and not (member.final or member.lost):
-                    self._do_without(member, "stopped answering")
+                    self._do_without(member, GONE)
 
         if not self._over:
             self._later(SETTLE_S, lose)
