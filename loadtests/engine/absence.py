@@ -46,5 +46,5 @@ class AbsenceWatch:
             self._lost(member, GONE)
         elif silent_s > self._limit_s:
             self._lost(member, f"{GONE}; given up after {silent_s:.0f} s of silence")
-        elif (was_s := member.silent_for(silent_s)) is not None:
+        elif (was_s := member.silence.now(silent_s)) is not None:
             self._back(member, was_s)

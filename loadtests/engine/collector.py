@@ -214,7 +214,7 @@ class Collector:
         self._closed = True
         self._runner.send_message(messages.CLOSE, {})
         gevent.sleep(PATIENCE_S)
-        if any(member.silent_s for member in self._members.values() if not (member.final or member.lost)):
+        if any(member.silence.seconds for member in self._members.values() if not (member.final or member.lost)):
             gevent.sleep(self._plan.scenario.health.silence)
         for member in self._members.values():
             self._book(member)

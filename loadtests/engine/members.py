@@ -7,9 +7,8 @@ from locust.runners import LocalRunner, MasterRunner
 
 from loadtests.engine import messages
 from loadtests.engine.clocks import ClockCheck
+from loadtests.engine.silence import Silence
 
-NOTICED_S = 3.0
-"""A silence worth telling; workers say something every second."""
 Send = Callable[[str, dict[str, Any], str], object]
 """Sends a message of a kind to a node."""
 
@@ -33,18 +32,9 @@ class Member:
         """Looks at its clock, before the load and after it."""
         self.received = -1
         """Number of the last snapshot before which none is missing."""
-        self.silent_s = 0.0
-        """Seconds of a silence that goes on, if it is worth telling."""
+        self.silence = Silence()
         self.ahead: dict[int, dict[str, Any]] = {}
         """Snapshots that came before an earlier one."""
-
-    def silent_for(self, silent_s: float) -> float | None:
-        """It has said nothing for so long now; how long a silence worth telling was that has ended meanwhile."""
-        if silent_s > NOTICED_S:
-            self.silent_s = silent_s
-            return None
-        was_s, self.silent_s = self.silent_s, 0.0
-        return was_s or None
 
     @property
     def ahead_s(self) -> float:
