@@ -36,7 +36,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean
+.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean test-hosts
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -74,6 +74,9 @@ test: setup-dev ## all tests, on servers that they start themselves
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
 	@.venv/bin/python -m pytest -m alone
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
+
+test-hosts: setup-dev ## a run on four machines that are network namespaces, two minutes; as root
+	@TEST_HOSTS=1 .venv/bin/python -m pytest tests/hosts
 
 test-unit: setup-dev ## the tests that need no server, in seconds
 	@.venv/bin/python -m pytest tests/unit tests/property

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from loadtests import settings
 from loadtests.errors import InputError
+from loadtests.orchestrate.gathering import DEFAULT_WAIT_S, LOCAL, MASTER_PORT, NOBODY, Crowd
 from loadtests.orchestrate.preflight import default_workers
 from loadtests.orchestrate.run import Options
 from loadtests.scenario.load import find_scenario, load_plan
@@ -46,6 +47,16 @@ def how_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="plain lines, as without a terminal")
 
 
+def crowd_options(parser: argparse.ArgumentParser) -> None:
+    """Workers that join from other machines; see `loadtest worker`."""
+    parser.add_argument("--remote-workers", type=int, default=0, metavar="M", help="so many join from elsewhere (default: 0)")
+    parser.add_argument("--bind", default=LOCAL, metavar="ADDRESS", help=f"where the master awaits them (default: {LOCAL})")
+    ports = f"port of the master, exactly this one (default: {MASTER_PORT} or any free one)"
+    parser.add_argument("--master-port", type=int, default=None, metavar="PORT", help=ports)
+    wait = f"longest time for all workers to join (default: {DEFAULT_WAIT_S})"
+    parser.add_argument("--wait", type=int, default=DEFAULT_WAIT_S, metavar="SECONDS", help=wait)
+
+
 def influx_options(parser: argparse.ArgumentParser) -> None:
     """Where metrics go."""
     parser.add_argument("--influx", default=None, metavar="URL", help="InfluxDB for the metrics, e.g. http://127.0.0.1:8086")
@@ -58,11 +69,12 @@ def plan_of(options: argparse.Namespace) -> Plan:
     return load_plan(find_scenario(options.scenario), overrides(flags))
 
 
-def how(options: argparse.Namespace, plan: Plan) -> Options:
+def how(options: argparse.Namespace, plan: Plan, crowd: Crowd = NOBODY) -> Options:
     """What `how_options` say of this plan. Raises InputError for what does not go together."""
     workers = default_workers() if options.workers is None else options.workers
-    if workers < 1:
-        raise InputError(f"--workers: must be at least 1 (got {workers})")
+    least = 0 if crowd.remote else 1
+    if workers < least:
+        raise InputError(f"--workers: must be at least {least} (got {workers})")
     host = plan.scenario.target.host
     stack = options.stack
     if stack == "auto":
@@ -73,9 +85,10 @@ def how(options: argparse.Namespace, plan: Plan) -> Options:
         raise InputError("--stack none: give --host, or target.host in the scenario")
     if stack == "embedded" and host is not None:
         raise InputError(f"--stack embedded: the target is {host} already; leave out one of the two")
+    crowd.check(stack)
     influx = address_of(options.influx, options.influx_database, os.environ)
     ports = (options.api_port, metrics_port(options))
-    return Options(Path(options.out), workers, stack, options.servers, *ports, influx)
+    return Options(Path(options.out), workers, stack, options.servers, *ports, influx, crowd)
 
 
 def metrics_port(options: argparse.Namespace) -> int:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadtests.cli.commands import Commands, how, how_options, plan_of, scenario_options
+from loadtests.cli.commands import Commands, crowd_options, how, how_options, plan_of, scenario_options
 from loadtests.errors import Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
+from loadtests.orchestrate.gathering import Crowd
 from loadtests.orchestrate.run import Run
 from loadtests.pacing.stream import ClosedLoad, planned_stream
 from loadtests.scenario.load import load_plan
@@ -18,6 +19,7 @@ def add_commands(commands: Commands) -> None:
     run = commands.add_parser("run", help="run a scenario and judge it")
     scenario_options(run)
     how_options(run)
+    crowd_options(run)
     run.set_defaults(command=_run)
 
     validate = commands.add_parser("validate", help="check scenario files and report every error of every file")
@@ -32,7 +34,8 @@ def add_commands(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> ExitCode:
     plan = plan_of(options)
     console = Console(force_terminal=False if options.plain else None)
-    return Run(plan, how(options, plan), console).execute().exit_code
+    crowd = Crowd(options.remote_workers, options.bind, options.master_port, options.wait)
+    return Run(plan, how(options, plan, crowd), console).execute().exit_code
 
 
 def _validate(options: argparse.Namespace) -> ExitCode:

@@ -8,10 +8,12 @@ from typing import Any
 
 import gevent
 from locust.env import Environment
-from locust.runners import STATE_MISSING, LocalRunner, MasterRunner
+from locust.runners import LocalRunner
 
 from loadtests.engine import messages
+from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
+from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
@@ -29,7 +31,9 @@ START_DELAY_S = 0.5
 READY_WITHIN_S = 120.0
 """Longest time for all users to get their tokens."""
 PATIENCE_S = 10.0
-"""How long after the drain a worker's final report is waited for."""
+"""How long after the drain a worker's final report is waited for; for one that is silent then, a silence longer."""
+SETTLE_S = 0.5
+"""What a worker said before its process ended may still be under way for so long."""
 
 
 class Collector:
@@ -41,7 +45,7 @@ class Collector:
     def __init__(
         self,
         environment: Environment,
-        runner: MasterRunner | LocalRunner,
+        runner: GatedMaster | LocalRunner,
         plan: Plan,
         host: str,
         folder: RunFolder,
@@ -60,6 +64,8 @@ class Collector:
         self._merger = WindowMerger(len(self._members))
         self._start_epoch: float | None = None
         self._halted = False
+        self._halted_s: float | None = None
+        self._closed = False
         self._over = False
 
     def begin(self) -> None:
@@ -112,7 +118,9 @@ class Collector:
         self._acknowledge(member, member.received)
 
     def _acknowledge(self, member: Member, number: int) -> None:
-        self._runner.send_message(messages.RECEIVED, {"number": number, "final": member.final}, member.node)
+        # Who was cut off may have missed that it was told to halt, or to close.
+        facts = {"number": number, "final": member.final, "halted_s": self._halted_s, "closed": self._closed}
+        self._runner.send_message(messages.RECEIVED, facts, member.node)
 
     def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
@@ -183,6 +191,7 @@ class Collector:
             return
         at_s = max(0.0, self._now() or 0.0)
         self._folder.event("halt", at_s, reason=reason)
+        self._halted_s = at_s
         self._runner.send_message(messages.HALT, {"at_s": at_s})
         self._later(self._plan.scenario.load.drain, self._close)
 
@@ -202,8 +211,11 @@ class Collector:
         """The drain is over; soon after, whoever has not reported its end is lost."""
         if self._over:
             return
+        self._closed = True
         self._runner.send_message(messages.CLOSE, {})
         gevent.sleep(PATIENCE_S)
+        if any(member.silence.seconds for member in self._members.values() if not (member.final or member.lost)):
+            gevent.sleep(self._plan.scenario.health.silence)
         for member in self._members.values():
             self._book(member)
             if not (member.final or member.lost):
@@ -221,23 +233,36 @@ class Collector:
         self._end(ExitCode.NOT_READY)
 
     def _watch(self) -> None:
-        while not self._over:
-            gevent.sleep(0.5)
-            for member in self._members.values():
-                if not (member.final or member.lost) and self._is_gone(member.node):
-                    self._lose(member, "stopped answering")
-                    self.halt(f"{member.name} was lost")
-                    self._end_if_all_done()
+        silence_s = self._plan.scenario.health.silence
+        absences = AbsenceWatch(self._runner, silence_s, self._do_without, self._heard_again)
+        absences.watch(tuple(self._members.values()), lambda: self._over)
 
-    def _is_gone(self, node: str) -> bool:
-        if isinstance(self._runner, LocalRunner):
-            return False
-        client = self._runner.clients.get(node)
-        return client is None or client.state == STATE_MISSING
+    def _heard_again(self, member: Member, silent_s: float) -> None:
+        if self._start_epoch is not None:  # before, it was making its users
+            facts = {"worker": member.worker, "name": member.name, "silent_s": round(silent_s, 1)}
+            self._folder.event("worker_silent", self._now(), **facts)
+
+    def ended(self, names: set[str]) -> None:
+        """Processes of these names have ended, which is known of those of this machine."""
+
+        def lose() -> None:
+            for member in self._members.values():
+                if member.name in names and not (member.final or member.lost):
+                    self._do_without(member, GONE)
+
+        if not self._over:
+            self._later(SETTLE_S, lose)
+
+    def _do_without(self, member: Member, how: str) -> None:
+        self._lose(member, how)
+        self.halt(f"{member.name} was lost")
+        self._end_if_all_done()
 
     def _lose(self, member: Member, how: str) -> None:
         member.lost = True
         self._folder.event("worker_lost", self._now(), worker=member.worker, name=member.name, how=how)
+        if isinstance(self._runner, GatedMaster):
+            self._runner.turn_away(member.node)
         self._release(member)
 
     def _release(self, member: Member) -> None:

@@ -19,6 +19,7 @@ from loadtests.engine.http.origin import Network
 from loadtests.engine.http.session import Session
 from loadtests.engine.locust_stats import LocustStats
 from loadtests.engine.recorder import Recorder
+from loadtests.errors import InputError
 from loadtests.pacing.shard import shard
 from loadtests.pacing.stream import DIGEST_MODULUS
 from loadtests.scenario.plan import Plan
@@ -35,10 +36,13 @@ class Crew:
         self.plan, self.host, self.worker = plan, host, worker
         with journeys.as_before():  # what this plan's journeys are called is no business of the next plan's
             for file in plan.scenario.journeys:
+                _there(file)
                 journeys.load_file(Path(file))
             for name, request in plan.scenario.requests.items():
                 request.declare(name)
             self.actions = tuple(journeys.REGISTRY[share.journey].run for share in plan.scenario.mix)
+        if plan.scenario.load.recording is not None:
+            _there(plan.scenario.load.recording)
         _ = plan.load  # a recording is read before the load starts
         self.payloads = task_payloads(plan.scenario.seed)
         self.clock = RunClock(clock)
@@ -48,6 +52,8 @@ class Crew:
         self._listeners = listeners
         self._options = Options(Limits(timeout_s, timeout_s, timeout_s, timeout_s))
         self.secret = os.environ.get(settings.JWT_SECRET, "")
+        if plan.scenario.auth.mode == "mint" and not self.secret:
+            raise InputError(f"the scenario mints tokens: {settings.JWT_SECRET} must be set where each worker runs")
         self.logins = BoundedSemaphore(LOGINS_AT_ONCE)
         self.size = len(shard(plan.scenario.load.users, worker, workers))
         self.active = 0
@@ -105,6 +111,12 @@ class Crew:
     def perf_counter_at(self, moment_s: float) -> float:
         """The moment of the run on this process's performance counter."""
         return time.perf_counter() - self.clock.now() + moment_s
+
+
+def _there(file: str) -> None:
+    """A worker on another machine has nothing but the plan. Raises InputError."""
+    if not Path(file).is_file():
+        raise InputError(f"{file}: the plan needs this file, and it is not on this machine; put it there under the same path")
 
 
 def set_crew(environment: Environment, crew: Crew) -> None:

@@ -7,6 +7,7 @@ from locust.runners import LocalRunner, MasterRunner
 
 from loadtests.engine import messages
 from loadtests.engine.clocks import ClockCheck
+from loadtests.engine.silence import Silence
 
 Send = Callable[[str, dict[str, Any], str], object]
 """Sends a message of a kind to a node."""
@@ -31,6 +32,7 @@ class Member:
         """Looks at its clock, before the load and after it."""
         self.received = -1
         """Number of the last snapshot before which none is missing."""
+        self.silence = Silence()
         self.ahead: dict[int, dict[str, Any]] = {}
         """Snapshots that came before an earlier one."""
 

@@ -7,11 +7,12 @@ master -> worker   ahead  {ahead_s}                          so far your clock i
 worker -> master   ready  {worker, name, users, trouble}     every user has its token
 master -> worker   go     {start, ahead_s}                   the load starts at this moment of the master's epoch
 worker -> master   snapshot                                  once a second
-master -> worker   received {number, final}                  all snapshots up to this one have arrived
+master -> worker   received {number, final, halted_s, closed}   all snapshots up to this one have arrived; halt, close
 master -> worker   halt   {at_s}                             no turn due later begins
 master -> worker   close                                     the drain is over
 worker -> master   fault  {name, trouble}                    the worker cannot go on
 worker -> master   final                                     every user has had its turns; totals
+master -> worker   refused {why, build}                      leave: another build (why is none), too late, or given up
 """
 
 PLAN = "loadtest_plan"
@@ -26,3 +27,4 @@ HALT = "loadtest_halt"
 FAULT = "loadtest_fault"
 CLOSE = "loadtest_close"
 FINAL = "loadtest_final"
+REFUSED = "loadtest_refused"

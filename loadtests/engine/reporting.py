@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,9 +21,10 @@ from loadtests.engine import messages
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.crew import Crew, set_crew
 from loadtests.engine.locust_stats import stats_of
-from loadtests.errors import RunError
+from loadtests.errors import LoadtestError, RunError
 from loadtests.measure.snapshot import Gauges
 from loadtests.scenario.plan import Plan
+from loadtests.scenario.schema import Health
 from loadtests.store.accepted import AcceptedWriter, folder_here
 
 log = logging.getLogger(__name__)
@@ -31,10 +33,15 @@ INTERVAL_S = 1.0
 LAG_INTERVAL_S = 0.05
 RESEND_AFTER_S = 2.0
 FAREWELL_S = 10.0
-"""How long a worker repeats its totals and unacknowledged snapshots after its users are done."""
+"""How long a worker repeats its totals and unacknowledged snapshots after its users are done, beyond a silence that may be."""
 FAREWELL_INTERVAL_S = 0.5
 YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 50_000, 50, 1_000_000
 """Thresholds of Python's garbage collector during the load."""
+
+
+def worker_name() -> str:
+    """What this worker is called in the record."""
+    return os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass
@@ -52,7 +59,7 @@ class Reporter:
     def __init__(self, environment: Environment, runner: Runner) -> None:
         self._environment, self._runner = environment, runner
         self._stats = stats_of(environment)
-        self._name = os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
+        self._name = worker_name()
         self._process = psutil.Process()
         self._clock = SteadyClock()
         self._crew: Crew | None = None
@@ -82,6 +89,10 @@ class Reporter:
         def listener(msg: Message, **_: Any) -> None:
             try:
                 handler(msg.data)
+            except LoadtestError as error:
+                self._environment.process_exit_code = int(error.exit_code)
+                print(f"loadtest: {self._name}: {error}", file=sys.stderr, flush=True)
+                self._send(messages.FAULT, {"name": self._name, "trouble": str(error)})
             except Exception as error:
                 log.exception("a message could not be handled")
                 self._send(messages.FAULT, {"name": self._name, "trouble": f"{type(error).__name__}: {error}"})
@@ -93,6 +104,7 @@ class Reporter:
         crew.when_ready = lambda: self._ready(crew)
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
+        self._environment.process_exit_code = None
         self._unacknowledged.clear()
         if self._accepted is not None:
             self._accepted.close()
@@ -128,6 +140,12 @@ class Reporter:
 
     def _on_received(self, data: dict[str, Any]) -> None:
         self._booked = data["final"]
+        if self._booked:
+            self._environment.process_exit_code = 0
+        if self._crew is not None and data.get("halted_s") is not None:
+            self._crew.halt(data["halted_s"])
+        if self._crew is not None and data.get("closed") and not self._crew.clock.closed:
+            self._crew.close()
         while self._unacknowledged and self._unacknowledged[0].message["number"] <= data["number"]:
             self._unacknowledged.popleft()
 
@@ -137,6 +155,17 @@ class Reporter:
 
     def _on_close(self, _: dict[str, Any]) -> None:
         if self._crew is not None:
+            self._crew.close()
+
+    @property
+    def silence_s(self) -> float:
+        """How long the master may say nothing."""
+        return (Health() if self._crew is None else self._crew.plan.scenario.health).silence
+
+    def abandon(self) -> None:
+        """Nobody counts any more what this worker does: end its load, drain nothing."""
+        if self._crew is not None:
+            self.stop()
             self._crew.close()
 
     def stop(self) -> None:
@@ -222,7 +251,7 @@ class Reporter:
             "users": crew.size,
             "stream_digest": f"{crew.stream_digest:032x}",
         }
-        deadline = time.monotonic() + FAREWELL_S
+        deadline = time.monotonic() + FAREWELL_S + self.silence_s
         while crew is self._crew and not self._booked and time.monotonic() < deadline:
             self._repeat(RESEND_AFTER_S)
             self._send(messages.FINAL, final)

@@ -35,14 +35,14 @@ class Ports:
     def __init__(self) -> None:
         self._claims: list[socket.socket] = []
 
-    def choose(self, wanted: int, required: bool = False) -> int:
+    def choose(self, wanted: int, required: bool = False, host: str = "127.0.0.1") -> int:
         """`wanted` if it is free, else any free port; 0 for any. Raises InputError when it is required and taken."""
-        if wanted and self._claim(wanted):
+        if wanted and self._claim(wanted, host):
             return wanted
         if required:
             raise InputError(f"port {wanted} is taken; give another one, or none to have a free one found")
         for port in random.sample(lasting_ports(), ATTEMPTS):
-            if self._claim(port):
+            if self._claim(port, host):
                 return port
         raise InputError(f"ports: none is free of {ATTEMPTS:,} tried; end servers that this machine does not need")
 
@@ -51,8 +51,8 @@ class Ports:
         while self._claims:
             self._claims.pop().close()
 
-    def _claim(self, port: int) -> bool:
-        if not port_is_free(port):
+    def _claim(self, port: int, host: str) -> bool:
+        if not port_is_free(port, host):
             return False
         claim = socket.socket(socket.AF_UNIX)
         try:

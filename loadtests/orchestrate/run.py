@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -12,7 +11,6 @@ from types import FrameType
 
 from rich.console import Console
 
-import loadtests
 from loadtests import settings
 from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
@@ -23,6 +21,8 @@ from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.faults import Faults, check_faults, fronted
 from loadtests.orchestrate.follow import follow_tasks
+from loadtests.orchestrate.gathering import MASTER_PORT, NOBODY, Crowd, news_of, who_came
+from loadtests.orchestrate.locusts import locust, locust_env
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
 from loadtests.orchestrate.watch import ProbeWatch
@@ -37,15 +37,11 @@ from loadtests.store.folder import RunFolder, create_folder, point_latest, start
 from loadtests.store.manifest import commit_of, write_manifest
 from loadtests.store.records import LineTail, read_lines
 
-LOCUSTFILE = Path(loadtests.__file__).with_name("locustfile.py")
-MASTER_PORT = 5557
 FATAL = "loadtest: fatal: "
 """How the master's log begins a line that says why it gave up."""
 POLL_S = 0.1
-CONNECT_WITHIN_S = 60
-"""Longest time for the workers to connect to the master."""
-SPAWN_S = 180.0
-"""Longest time for workers to connect and log their users in; the master itself gives up before."""
+SPAWN_S = 120.0
+"""Longest time for workers to log their users in, once they are connected; the master itself gives up before."""
 OVERTIME_S = 30.0
 """Longest time after the drain for the master to end."""
 
@@ -63,6 +59,13 @@ class Options:
     """Where the master answers Prometheus; 0 for nowhere."""
     influx: Address | None = None
     """Where metrics go while the run runs."""
+    crowd: Crowd = NOBODY
+    """Workers that come from elsewhere."""
+
+    @property
+    def all_workers(self) -> int:
+        """Those of this machine and those from elsewhere."""
+        return self.workers + self.crowd.remote
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Run:
         plan = self._plan
         check_faults(plan, self._embedded)
         preflight.check_metrics_port(self._options.metrics_port)
-        connections = -(-plan.scenario.load.users // self._options.workers)
+        connections = -(-plan.scenario.load.users // self._options.all_workers)
         preflight.raise_descriptor_limit(connections, "a worker")
         if self._embedded:
             preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
@@ -177,7 +180,10 @@ class Run:
     def _write_manifest(self, folder: RunFolder, host: str, stack_settings: Mapping[str, str]) -> None:
         """Before anything starts, and again when the stack has said where it is and how it is set."""
         options = self._options
-        how: dict[str, object] = {"workers": options.workers, "stack": options.stack, "servers": options.servers, "host": host}
+        how: dict[str, object] = {"workers": options.all_workers, "stack": options.stack, "servers": options.servers}
+        how["host"] = host
+        if options.crowd.remote:
+            how["remote_workers"] = options.crowd.remote
         if self._embedded:
             # The stack may be another checkout's than the harness.
             how["stack_commit"] = commit_of(Path(self._plan.scenario.stack.definition).parent)
@@ -220,19 +226,23 @@ class Run:
 
     def _drive(self, folder: RunFolder, stack: Stack, progress: Progress) -> None:
         """Start master and workers and wait for the master's end."""
-        port = self._processes.ports.choose(MASTER_PORT)
+        crowd = self._options.crowd
+        port = self._processes.ports.choose(crowd.port or MASTER_PORT, required=crowd.port is not None, host=crowd.bind)
         env = self._worker_env(stack)
-        address = ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
-        waiting = ["--expect-workers", str(self._options.workers), "--expect-workers-max-wait", str(CONNECT_WITHIN_S)]
+        address = ["--master-bind-host", crowd.bind, "--master-bind-port", str(port)]
+        waiting = ["--expect-workers", str(self._options.all_workers), "--expect-workers-max-wait", str(crowd.wait_s)]
         options = ["--headless", "--only-summary", "--run-folder", str(folder.path)]
         options += ["--metrics-port", str(self._options.metrics_port)]
-        master = self._processes.start("master", [*_locust(), "--master", *address, *waiting, *options], env=env)
+        master = self._processes.start("master", [*locust(), "--master", *address, *waiting, *options], env=env)
         workers = []
         for number in range(1, self._options.workers + 1):
             name = f"worker-{number}"
             own = {**env, "LOADTEST_WORKER_NAME": name}
-            command = [*_locust(), "--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
+            command = [*locust(), "--worker", "--master-host", crowd.local, "--master-port", str(port)]
             workers.append(self._processes.start(name, command, env=own))
+        if crowd.remote:
+            where = f"{crowd.bind}:{port}"
+            progress.status(f"waiting up to {crowd.wait_s} s for {crowd.remote} worker(s) from elsewhere at {where}")
         faults = Faults(self._plan, stack, self._processes, folder, progress.status)
         try:
             self._wait(folder, master, workers, faults, progress)
@@ -241,21 +251,22 @@ class Run:
         self._check_end(folder, master)
 
     def _worker_env(self, stack: Stack) -> dict[str, str]:
-        # Locust would take options from LOCUST_*; a run's options are its plan's alone.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-        root = str(LOCUSTFILE.parents[1])
-        path = os.pathsep.join(filter(None, [root, inherited.get("PYTHONPATH")]))
-        return {**inherited, **stack.secrets, "PYTHONPATH": path}
+        return {**locust_env(os.environ), **stack.secrets}
 
     def _wait(self, folder: RunFolder, master: Managed, workers: list[Managed], faults: Faults, progress: Progress) -> None:
         load = self._plan.scenario.load
-        deadline = time.monotonic() + SPAWN_S + load.total_s + load.drain + OVERTIME_S
+        silence_s = self._plan.scenario.health.silence
+        deadline = time.monotonic() + self._options.crowd.wait_s + SPAWN_S + load.total_s + load.drain + silence_s + OVERTIME_S
         tail, aborts = LineTail(folder.file("windows.jsonl")), AbortWatch(self._plan, folder)
+        news = LineTail(folder.file("events.jsonl"))
         told: set[int] = set()
-        progress.status(f"load: {load.users:,} users, {self._options.workers} worker(s), {load.total_s:g} s")
+        local = {worker.name for worker in workers}
+        progress.status(f"load: {load.users:,} users, {self._options.all_workers} worker(s), {load.total_s:g} s")
         while master.alive:
             self._pass_signals_on(master, progress)
             faults.poll()
+            for line in news_of(news.read(), self._options.all_workers, local):
+                progress.status(line)
             for managed in self._processes.dead():
                 done = managed is master or (managed in workers and managed.process.returncode == 0)
                 if done or managed.process.pid in told or faults.expects(managed):
@@ -263,10 +274,11 @@ class Run:
                 told.add(managed.process.pid)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 # The run does not depend on who carries its metrics away.
-                if start_of(folder) is None and managed.name != upload.NAME:
+                if start_of(folder) is None and managed.name != upload.NAME and not _troubles(folder):
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
                 if managed in workers:
+                    master.process.send_signal(signal.SIGHUP)
                     progress.halt()
             for record in tail.read():
                 window = Window.from_json(record)
@@ -298,13 +310,15 @@ class Run:
 
     def _check_end(self, folder: RunFolder, master: Managed) -> None:
         """Raise what the master's exit code says; a run that has a record is judged by that, however the master ended."""
-        events = list(read_lines(folder.file("events.jsonl")))
-        trouble = [event["trouble"] for event in events if event["event"] == "not_ready"]
-        if trouble:
+        if trouble := _troubles(folder):
             raise NotReadyError(f"the users are not ready: {trouble[0]}")
         if start_of(folder) is None:
             if self._signals:
                 raise InterruptedRun("interrupted before the load started; everything was stopped")
+            events = read_lines(folder.file("events.jsonl"))
+            absent = who_came(events, self._options.all_workers, self._options.crowd.wait_s)
+            if self._options.crowd.remote and absent:
+                raise RunError(absent)
             raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
         fatal = [line.removeprefix(FATAL) for line in master.log_lines() if line.startswith(FATAL)]
         if fatal:
@@ -313,8 +327,10 @@ class Run:
             folder.event("process_ended", None, name=master.name, fate=master.fate())
 
 
-def _locust() -> list[str]:
-    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE)]
+def _troubles(folder: RunFolder) -> list[str]:
+    """Why users are not ready, worker by worker; the master, which wrote it, ends the workers and then itself."""
+    events = read_lines(folder.file("events.jsonl"))
+    return [f"{event['worker']}: {event['trouble']}" for event in events if event["event"] == "not_ready"]
 
 
 def _shown(path: Path) -> str:

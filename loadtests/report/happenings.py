@@ -14,6 +14,8 @@ WORDS = {
     "abort": "load aborted",
     "stop": "load over",
     "worker_lost": "worker lost",
+    "worker_silent": "worker heard again",
+    "worker_refused": "worker refused",
     "process_ended": "process ended",
     "not_ready": "not ready",
     "followed": "tasks followed",
@@ -31,14 +33,15 @@ FIELDS = {
     "observed_text": "observed",
     "objective": "asked",
     "window_s": "over the last",
+    "silent_s": "after",
     "fault": "number",
-    **dict.fromkeys(("fate", "how", "kind", "name", "reason", "service", "slowest"), ""),
+    **dict.fromkeys(("fate", "how", "kind", "name", "reason", "service", "slowest", "why"), ""),
 }
 """Words for fields whose names are none, or say nothing beside their values."""
 HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase"}
 """For programs only, or told elsewhere on the page; `phase` becomes part of the event's name."""
 ZERO_IS_NONE = {"duplicated", "extra"}
-LEFT_OUT = ("worker_final", "unaccounted_tasks")
+LEFT_OUT = ("worker_final", "worker_joined", "unaccounted_tasks")
 
 
 @dataclass(frozen=True)

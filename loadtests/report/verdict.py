@@ -62,6 +62,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_aborts(evidence),
         *_doubts(evidence, objectives),
         *_clocks(evidence),
+        *_silences(evidence),
         *_following(evidence),
         *_gaps(evidence),
     ]
@@ -100,6 +101,13 @@ def _doubts(evidence: Evidence, results: Sequence[Result]) -> Iterator[str]:
 def _clocks(evidence: Evidence) -> Iterable[str]:
     """Clocks of workers that were off."""
     return clock_notes(evidence.clocks or (), evidence.plan.scenario.health.clock)
+
+
+def _silences(evidence: Evidence) -> Iterator[str]:
+    """Workers that the master did not hear for a while; a run that lost one is invalid, and says so elsewhere."""
+    for event in evidence.events_of("worker_silent"):
+        until = "before the load" if event["at_s"] is None else f"until {event['at_s']:.1f} s into the load"
+        yield f"{event['name']} was not heard for {event['silent_s']:g} s, {until}; it went on, and reported it afterwards"
 
 
 def _following(evidence: Evidence) -> Iterator[str]:

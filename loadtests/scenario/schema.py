@@ -247,6 +247,8 @@ class Health(Table):
     """Most resident memory of a worker, with its unit, such as `1GB`."""
     clock: Annotated[Duration, Field(gt=0)] = 0.1
     """Largest doubt about when a worker's clock says it is; how far it is off is measured and taken out."""
+    silence: Annotated[Duration, Field(ge=2)] = 15.0
+    """How long master and worker wait for a word of each other; then the worker ends its load, and is lost."""
 
 
 class Scenario(Table):

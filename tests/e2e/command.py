@@ -53,6 +53,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], None] | None = None
     """Called in the child before it becomes the command, to set limits."""
+    cwd: Path = ROOT
+    """Whose `loadtests` it is."""
 
     def __post_init__(self) -> None:
         self.marker = uuid.uuid4().hex
@@ -68,7 +70,7 @@ class Command:
         env = {**inherited, "LOADTEST_STATE_DIR": str(self.state), "E2E_MARKER": self.marker, **self.env}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loadtests", *self.arguments],
-            cwd=ROOT,
+            cwd=self.cwd,
             env=env,
             text=True,
             stdout=subprocess.PIPE,

@@ -85,7 +85,7 @@ def test_login_refused(target: Target, out: Path, tmp_path: Path) -> None:
     )
     finished = run(str(scenario), "--host", target.host, out=out).finish()
     assert finished.code == 4
-    assert "the users are not ready: POST /api/v1/auth/nobody failed for user" in finished.errors
+    assert "the users are not ready: worker-1: POST /api/v1/auth/nobody failed for user" in finished.errors
     assert not list(out.glob("*/verdict.json"))
 
 

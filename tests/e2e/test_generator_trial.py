@@ -42,9 +42,11 @@ def test_clock_that_is_an_hour_off(target: Target, out: Path, tmp_path: Path) ->
     assert clock["observed"] < 0.1
 
 
-def test_frozen_worker(target: Target, out: Path) -> None:
-    """A worker stopped for 5 s in the middle is lost: invalid, that worker is named, the command ends, nothing is left."""
-    arguments = (HOSTED, "--users", "30", "--duration", "20s", "--workers", "2", "--host", target.host)
+def test_frozen_worker(target: Target, out: Path, tmp_path: Path) -> None:
+    """A worker stopped for longer than declared is lost: invalid, it is named, the command ends, nothing is left."""
+    scenario = tmp_path / "hosted.toml"
+    scenario.write_text(Path(HOSTED).read_text() + '\n[health]\nsilence = "2s"\n')
+    arguments = (str(scenario), "--users", "30", "--duration", "20s", "--workers", "2", "--host", target.host)
     command = run(*arguments, out=out, env=target.env)
     command.wait_for_window(1)
     worker = _worker(command, "worker-2")

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from tests.e2e.command import ROOT, loadtest
 from tests.e2e.conftest import HOSTED, Target
 
@@ -58,9 +60,11 @@ def test_headless(target: Target, tmp_path: Path) -> None:
 def test_web_ui(target: Target, tmp_path: Path) -> None:
     """From the web UI the number of users is the engineer's; the run ends by itself and the UI stays."""
     requests: dict[int, int] = {}
-    arguments = ("--scenario", HOSTED, "--host", target.host, "--web-port", "8097", "--web-host", "127.0.0.1")
-    with _locust(*arguments, cwd=tmp_path, env={**target.env, "LOADTEST_DURATION": "3s"}):
+    arguments = ("--scenario", HOSTED, "--host", target.host, "--web-port", "8097")
+    with _locust(*arguments, cwd=tmp_path, env={**target.env, "LOADTEST_DURATION": "3s"}) as locust:
         _eventually(lambda: _get("/").startswith("<!doctype html>") or "<html" in _get("/").lower())
+        listening = [one.laddr for one in psutil.Process(locust.pid).net_connections() if one.status == psutil.CONN_LISTEN]
+        assert listening == [("127.0.0.1", 8097)], "other machines see the page only where that was asked for"
         for users in (6, 4):  # the engineer may start a second test from the same page
             _swarm(users, target.host)
             _eventually(lambda: json.loads(_get("/stats/requests"))["state"] == "running")

@@ -13,6 +13,7 @@ from locust.env import Environment
 from loadtests.engine import messages, reporting
 from loadtests.engine.http.origin import Network
 from loadtests.engine.recorder import Recorder
+from loadtests.scenario.schema import Health
 
 reporting.RESEND_AFTER_S = reporting.FAREWELL_INTERVAL_S = 0.05
 taken, finals, handlers, luck = [], [], {}, random.Random(4)
@@ -36,7 +37,7 @@ class LossyRunner:
 reporter = reporting.Reporter(Environment(), LossyRunner())
 crew = types.SimpleNamespace(
     worker=0, active=1, size=1, stream_digest=7, recorder=Recorder(0), network=Network(),
-    clock=types.SimpleNamespace(now=lambda: 0.0),
+    clock=types.SimpleNamespace(now=lambda: 0.0), plan=types.SimpleNamespace(scenario=types.SimpleNamespace(health=Health())),
 )
 reporter._crew = crew
 for _ in range(20):
