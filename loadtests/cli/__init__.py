@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadtests import __version__
-from loadtests.cli import comparing, judging, metrics, nights, ramping, recording, running, scaling, servers
+from loadtests.cli import comparing, containers, judging, metrics, nights, ramping, recording, running, scaling, servers
 from loadtests.errors import LoadtestError
 from loadtests.exitcodes import ExitCode
 
-GROUPS = (running, ramping, nights, recording, judging, comparing, scaling, metrics, servers)
+GROUPS = (running, ramping, nights, recording, judging, comparing, scaling, metrics, servers, containers)
 """Modules with commands, in the order in which `--help` lists them."""
 
 

@@ -100,10 +100,14 @@ class Project:
         """Remove the volumes of services whose data outlives their containers."""
         self._remove("volume")
 
+    def log(self, container: str) -> str:
+        """What a container said."""
+        done = ask([self.engine.program, "logs", container])
+        return done.stdout + done.stderr
+
     def tail(self, container: str) -> str:
-        """The last lines of a container's log, as an error message shows them."""
-        done = ask([self.engine.program, "logs", "--tail", str(TAIL_LINES), container])
-        return "\n".join(f"  {line}" for line in (done.stdout + done.stderr).strip().splitlines()[-TAIL_LINES:])
+        """The last of it, as an error message shows it."""
+        return "\n".join(f"  {line}" for line in self.log(container).strip().splitlines()[-TAIL_LINES:])
 
     def state(self, container: str) -> tuple[str, int, int]:
         """Its status (`running`, `exited` ...), exit code, and how often it was restarted."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtests import settings
-from loadtests.errors import InputError
+from loadtests.errors import InputError, NotReadyError
 
 ANSWER_S = 15.0
 """Longest time for an engine to say that it is there."""
@@ -40,8 +40,8 @@ class Engine:
         return done.stdout.strip()
 
 
-class EngineError(Exception):
-    """The engine refused, in its own words."""
+class EngineError(NotReadyError):
+    """The engine refused, in its own words, or did not answer."""
 
 
 def find_engine(environ: Mapping[str, str]) -> Engine:

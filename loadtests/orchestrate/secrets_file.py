@@ -8,7 +8,9 @@ from loadtests.errors import InputError
 
 NAMES = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "JWT_SECRET", "INFLUX_PASSWORD", "GRAFANA_PASSWORD")
 """What docker-compose.yml asks for, all of it."""
-HEAD = "# Made by `make env`, for docker-compose.yml. Secrets: readable by its owner alone, ignored by git, never overwritten.\n"
+HEAD = (
+    "# Made by `make env`, for docker-compose.yml. Secrets: readable by its owner alone, ignored by git, never overwritten.\n"
+)
 BYTES = 36
 
 
