@@ -122,9 +122,8 @@ def _up(project: Project) -> None:
     project.build("api", "nginx")
     project.bring_up((*STACK, *METRICS), print)
     http, grafana = (os.environ.get(name, port) for name, port in (("HTTP_PORT", "8000"), ("GRAFANA_PORT", "3000")))
-    print(
-        f"stack: http://127.0.0.1:{http}; Grafana: http://127.0.0.1:{grafana}, user admin, GRAFANA_PASSWORD of {secrets_path()}"
-    )
+    print(f"stack: http://127.0.0.1:{http}")
+    print(f"Grafana: http://127.0.0.1:{grafana}, user admin, GRAFANA_PASSWORD of {secrets_path()}")
 
 
 def _logs(project: Project, services: list[str]) -> None:

@@ -1,7 +1,7 @@
 """One run in containers: the stack, a master and its workers brought up, the run's folder brought out, all of it taken down.
 
-The master's container runs the same command as a machine without containers would (docker-compose.yml), and judges. Here nothing is
-measured: its output, its verdict and its exit code are passed on.
+The master's container runs the same command as a machine without containers would (docker-compose.yml), and judges. Nothing is
+measured here: its output, its verdict and its exit code are passed on.
 """
 
 import os
@@ -212,9 +212,10 @@ def inside(scenario: Path) -> Path:
         path = scenario.resolve().relative_to(ROOT.resolve())
         if path.parts[0] in IN_IMAGE:
             return path
+    folders = " and ".join(f"{name}/" for name in IN_IMAGE)
     raise InputError(
-        f"--stack compose: scenario {scenario} is not in the image, which has {' and '.join(f'{name}/' for name in IN_IMAGE)} of "
-        f"{ROOT}; put it there, with the files it names"
+        f"--stack compose: scenario {scenario} is not in the image, which has {folders} of {ROOT}; "
+        "put it there, with the files that it names"
     )
 
 

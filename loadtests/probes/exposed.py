@@ -1,4 +1,4 @@
-"""CPU, memory and open files of services on other machines or in containers, as each process tells them of itself to Prometheus."""
+"""CPU, memory and open files of services that run elsewhere, as each process tells them of itself to Prometheus."""
 
 import math
 import time
