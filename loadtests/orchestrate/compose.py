@@ -1,7 +1,7 @@
 """docker-compose.yml's project: what of it runs, bringing it up in order, taking it down.
 
-Who waits for whom stands in the file too, for those who start it by hand; but podman-compose obeys that with newer engines only,
-and an engine without systemd runs no health check by itself. So services are started in groups here, and asked for their health.
+Who waits for whom stands in the file too, for those who start it by hand; but podman-compose obeys it with newer engines only,
+and an engine without systemd runs no health check by itself. So services are started in groups, and asked for their health.
 """
 
 import os

@@ -29,6 +29,7 @@ from loadtests.orchestrate.secrets_file import make_secrets
 from loadtests.scenario.plan import Plan
 from loadtests.settings import Overrides
 from loadtests.store.folder import LATEST, RunFolder, point_latest
+from loadtests.store.manifest import commit_of
 
 IN_IMAGE = ("scenarios", "suites")
 """Folders of the checkout that the image has."""
@@ -100,6 +101,7 @@ class ComposeRun:
             "SEED_USERS": str(load.users),
             "HTTP_PORT": port,
             settings.INFLUX_URL: influx,
+            settings.COMMIT: os.environ.get(settings.COMMIT) or commit_of(ROOT) or "",
         }
 
     def _refuse_a_second_one(self, project: Project) -> None:
