@@ -28,6 +28,8 @@ TRIES =
 STEP =
 PLATEAU =
 ENV =
+VOLUMES =
+SERVICE =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -35,14 +37,26 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean
+.PHONY: help setup setup-dev loadtest env up down logs capacity nightly validate test test-unit test-containers check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean
 
 help: ## this list
-	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
+	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|compose|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict
 	@$(RUN) run "$(SCENARIO)" $(flags) --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+env: setup ## write .env with secrets for the containers, once
+	@$(RUN) compose env
+
+up: setup ## bring stack and metrics up in containers, and leave them up [USERS=10000]
+	@$(RUN) compose up $(if $(USERS),--users "$(USERS)")
+
+down: setup ## take all containers down [VOLUMES=1: metrics' data too]
+	@$(RUN) compose down $(if $(filter-out 0 no false,$(VOLUMES)),--volumes)
+
+logs: setup ## what the containers said [SERVICE="api worker"]
+	@$(RUN) compose logs $(SERVICE)
 
 # SCENARIO is that of loadtest unless the command line says another; ENV is a list such as ENV="API_INSTANCES=2 CACHE=off".
 searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
@@ -66,6 +80,9 @@ test: setup-dev ## all tests, on servers that they start themselves
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
 	@.venv/bin/python -m pytest -m alone
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
+
+test-containers: setup ## images and docker-compose.yml with real containers; root on Debian, ten minutes
+	@tests/containers/run.sh
 
 test-unit: setup-dev ## the tests that need no server, in seconds
 	@.venv/bin/python -m pytest tests/unit tests/property
