@@ -24,7 +24,24 @@ SECRET = "a-secret-of-this-test"
 
 def _filled(text: str) -> Any:
     """The file with every variable at its default, and every required one given."""
-    return yaml.safe_load(VARIABLE.sub(lambda match: SECRET if match["how"] == ":?" else match["rest"], text))
+    return _fill(yaml.safe_load(text))
+
+
+def _fill(value: Any) -> Any:
+    """As compose does it: in texts, once the file is read; a text that is wanted to be a number becomes one."""
+    if isinstance(value, dict):
+        return {
+            key: {n: _text(v) for n, v in one.items()} if key == "environment" else _fill(one) for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_fill(one) if isinstance(one, dict) else _text(one) for one in value]
+    filled = _text(value)
+    return int(filled) if filled != value and isinstance(filled, str) and filled.isdecimal() else filled
+
+
+def _text(value: Any) -> Any:
+    given = lambda match: SECRET if match["how"] == ":?" else match["rest"]  # noqa: E731
+    return VARIABLE.sub(given, value) if isinstance(value, str) else value
 
 
 COMPOSE = _filled(TEXT)
@@ -126,7 +143,7 @@ def test_images_are_pinned(name: str) -> None:
 
 @pytest.mark.parametrize("file", ["Dockerfile", "backend/Dockerfile"])
 def test_bases_are_pinned_and_images_are_not_roots(file: str) -> None:
-    """One base by its version, which compose gives too; packages by hash; the last user is a number that Kubernetes can check."""
+    """One base by its version, which compose gives too; packages by hash; the last user is a number, for Kubernetes."""
     text = (ROOT / file).read_text()
     (base,) = re.findall(r"^ARG BASE=(.+)$", text, re.MULTILINE)
     assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-bookworm", base)
@@ -171,10 +188,11 @@ def test_settings_are_those_of_the_embedded_stack() -> None:
 def test_connections_are_within_the_promise() -> None:
     """Fewer than 100 with the defaults, by the same numbers that say how many containers there are."""
     told = SERVICES["worker"]["environment"]
-    assert SERVICES["api"]["deploy"]["replicas"] == told["API_INSTANCES"]
-    assert SERVICES["worker"]["deploy"]["replicas"] == told["WORKER_INSTANCES"]
-    api = told["API_INSTANCES"] * int(told["API_PROCESSES"]) * told["DB_POOL_SIZE"]
-    assert api + told["WORKER_INSTANCES"] * told["WORKER_POOL_SIZE"] + 1 < 90
+    names = ("API_INSTANCES", "API_PROCESSES", "DB_POOL_SIZE", "WORKER_INSTANCES", "WORKER_POOL_SIZE")
+    apis, processes, pool, workers, worker_pool = (int(told[name]) for name in names)
+    assert SERVICES["api"]["deploy"]["replicas"] == apis
+    assert SERVICES["worker"]["deploy"]["replicas"] == workers
+    assert apis * processes * pool + workers * worker_pool + 1 < 90
     assert all(SERVICES[name]["deploy"].get("mode") == "replicated" for name in ("api", "worker", "locust-worker"))
 
 
@@ -190,7 +208,7 @@ def test_commands_are_those_of_kubernetes() -> None:
 def test_the_master_waits_for_as_many_workers_as_there_are() -> None:
     """And the load goes through nginx."""
     command = SERVICES["locust-master"]["command"]
-    assert command[command.index("--remote-workers") + 1] == SERVICES["locust-worker"]["deploy"]["replicas"]
+    assert command[command.index("--remote-workers") + 1] == str(SERVICES["locust-worker"]["deploy"]["replicas"])
     assert command[command.index("--host") + 1] == "http://nginx:8080"
 
 
