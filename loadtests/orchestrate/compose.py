@@ -164,4 +164,4 @@ def compose_file() -> Path:
 def secrets_path() -> Path:
     """Where compose looks for the secrets: beside the first file it reads."""
     first = os.environ.get("COMPOSE_FILE", "").split(os.pathsep)[0]
-    return (Path(first).parent if first else ROOT) / SECRETS
+    return (ROOT / first).parent / SECRETS if first else ROOT / SECRETS

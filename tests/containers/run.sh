@@ -63,6 +63,7 @@ configure_podman() {
     cat >"$CONTAINERS_CONF" <<END
 [containers]
 default_ulimits = ["nofile=$NOFILE:$NOFILE", "nproc=$((procs / 3)):$((procs / 3))"]
+log_driver = "k8s-file"
 [engine]
 runtime = "runc"
 events_logger = "file"
@@ -132,21 +133,22 @@ sample_listeners &
 sampler=$!
 
 say "InfluxDB, alone of the metrics"
-compose up --detach --no-deps influxdb >"$lab/influxdb.log" 2>&1 || die "influxdb: $(tail -5 "$lab/influxdb.log")"
+compose up --detach --no-build --no-deps influxdb >"$lab/influxdb.log" 2>&1 || die "influxdb: $(tail -5 "$lab/influxdb.log")"
 
 say "a smoke load with two workers"
 loadtest run smoke --stack compose --workers 2 | tee "$lab/smoke.txt" || die "the smoke run ended with ${PIPESTATUS[0]}"
 check run results/latest --workers 2 --listeners "$lab/before" "$lab/listeners" --says "$lab/smoke.txt"
 
 say "Ctrl-C while a load runs"
-loadtest run smoke --stack compose --workers 2 --duration 60s --out results/interrupted >"$lab/interrupted.txt" 2>&1 &
+(cd "$checkout" && exec "$root/.venv/bin/python" -m loadtests run smoke --stack compose --workers 2 --duration 60s \
+    --out results/interrupted >"$lab/interrupted.txt" 2>&1) &
 command=$!
 for _ in $(seq 600); do
     [ -n "$(podman ps --quiet --filter label=com.docker.compose.service=locust-worker)" ] && break
     sleep 0.5
 done
 sleep 12
-pkill -INT -P $command || kill -INT $command
+kill -INT $command
 code=0; wait $command || code=$?
 [ "$code" = 130 ] || { cat "$lab/interrupted.txt"; die "an interrupted run ended with $code, not 130"; }
 check interrupted results/interrupted
