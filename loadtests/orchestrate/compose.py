@@ -82,7 +82,8 @@ class Project:
 
     def remove(self, services: Iterable[str]) -> None:
         """Remove the services' containers, with their volumes where these are throwaway; networks too when nothing is left."""
-        ids, volumes = [], []
+        ids: list[str] = []
+        volumes: list[str] = []
         for service in services:
             own = self.containers(service)
             ids += own

@@ -127,7 +127,7 @@ class ComposeRun:
     def _follow(self, project: Project, master: str) -> int:
         """The master's output to its end, signals passed on; its exit code."""
         engine = self._engine.program
-        logs = subprocess.Popen([engine, "logs", "--follow", master], stdin=subprocess.DEVNULL, process_group=0)
+        logs = subprocess.Popen([engine, "logs", "--follow", master], stdin=subprocess.DEVNULL, text=True, process_group=0)
         waiting = subprocess.Popen(
             [engine, "wait", master], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
         )
