@@ -11,7 +11,7 @@ from pathlib import Path
 
 import loadtests
 from loadtests.errors import InputError, NotReadyError
-from loadtests.orchestrate.engines import Engine, EngineError, ask
+from loadtests.orchestrate.engines import WORK_S, Engine, EngineError, ask
 from loadtests.orchestrate.processes import TAIL_LINES, ProcessManager
 
 ROOT = Path(loadtests.__file__).parents[1]
@@ -90,7 +90,9 @@ class Project:
             if service in THROWAWAY:
                 volumes += [name for one in own for name in self._volumes(one)]
         if ids:
-            self.engine.say("rm", "--force", "--volumes", *ids)
+            # Podman would give each ten seconds, one after the other; nothing of theirs is needed any more.
+            self.engine.say("stop", "-t", "1", *ids, within_s=WORK_S)
+            self.engine.say("rm", "--force", "--volumes", *ids, within_s=WORK_S)
         for volume in volumes:
             with suppress(EngineError):  # an anonymous one went with its container
                 self.engine.say("volume", "rm", volume)
@@ -103,7 +105,7 @@ class Project:
 
     def log(self, container: str) -> str:
         """What a container said."""
-        done = ask([self.engine.program, "logs", container])
+        done = ask([self.engine.program, "logs", container], WORK_S)
         return done.stdout + done.stderr
 
     def tail(self, container: str) -> str:

@@ -23,7 +23,7 @@ from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path
 from loadtests.orchestrate.definition import Definition, half_the_cores, read_definition
-from loadtests.orchestrate.engines import Engine, EngineError
+from loadtests.orchestrate.engines import WORK_S, Engine, EngineError
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.secrets_file import make_secrets
 from loadtests.scenario.plan import Plan
@@ -151,7 +151,7 @@ class ComposeRun:
         """The run's folder, copied to `out` with the containers' logs; None when the master made none."""
         copied = work / "results"
         copied.mkdir()
-        self._engine.say("cp", f"{master}:/results/.", str(copied))
+        self._engine.say("cp", f"{master}:/results/.", str(copied), within_s=WORK_S)
         folders = [path for path in copied.iterdir() if path.is_dir() and not path.is_symlink()]
         judged = (copied / LATEST).is_symlink()
         if not folders:

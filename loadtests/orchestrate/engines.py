@@ -9,7 +9,9 @@ from loadtests import settings
 from loadtests.errors import InputError, NotReadyError
 
 ANSWER_S = 15.0
-"""Longest time for an engine to say that it is there."""
+"""Longest time for an engine to answer a question."""
+WORK_S = 600.0
+"""Longest time for it to do something: to end containers, to copy gigabytes."""
 KNOWN = {
     "docker": (("docker", "compose"),),
     "podman": (("podman-compose",), ("podman", "compose")),
@@ -32,9 +34,9 @@ class Engine:
     compose: tuple[str, ...]
     """The command that reads docker-compose.yml."""
 
-    def say(self, *arguments: str) -> str:
+    def say(self, *arguments: str, within_s: float = ANSWER_S) -> str:
         """Ask the engine; what it says. Raises EngineError when it refuses."""
-        done = ask([self.program, *arguments])
+        done = ask([self.program, *arguments], within_s)
         if done.returncode:
             raise EngineError(f"{self.program} {arguments[0]}: {last_line(done.stderr or done.stdout)}")
         return done.stdout.strip()
@@ -60,7 +62,7 @@ def find_engine(environ: Mapping[str, str]) -> Engine:
     raise InputError(f"no container engine answers: {'; '.join(troubles)}")
 
 
-def ask(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def ask(command: Sequence[str], within_s: float = ANSWER_S) -> "subprocess.CompletedProcess[str]":
     """Run a short command to its end, out of reach of the terminal's Ctrl-C. Raises EngineError when it hangs."""
     try:
         return subprocess.run(
@@ -71,10 +73,10 @@ def ask(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
             stdin=subprocess.DEVNULL,
             process_group=0,
             check=False,
-            timeout=ANSWER_S,
+            timeout=within_s,
         )
     except subprocess.TimeoutExpired:
-        raise EngineError(f"{' '.join(command[:2])}: no answer within {ANSWER_S:g} s") from None
+        raise EngineError(f"{' '.join(command[:2])}: no answer within {within_s:g} s") from None
     except OSError as error:
         raise EngineError(f"{command[0]}: {error.strerror}") from error
 
