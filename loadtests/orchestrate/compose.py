@@ -91,7 +91,8 @@ class Project:
                 volumes += [name for one in own for name in self._volumes(one)]
         if ids:
             # Podman would give each ten seconds, one after the other; nothing of theirs is needed any more.
-            self.engine.say("stop", "-t", "1", *ids, within_s=WORK_S)
+            with suppress(EngineError):  # one that is stopped, or was never started, need not be
+                self.engine.say("stop", "-t", "1", *ids, within_s=WORK_S)
             self.engine.say("rm", "--force", "--volumes", *ids, within_s=WORK_S)
         for volume in volumes:
             with suppress(EngineError):  # an anonymous one went with its container

@@ -93,7 +93,7 @@ def main() -> int:
         "version": lambda _: _say("28.2.2"),
         "logs": lambda asked: _say(f"said by {asked[-1]}"),
     }
-    known |= {"network": lambda asked: _say("loadtest_stack") if asked[0] == "ls" else 0}
+    known |= {"stop": lambda _: 0, "network": lambda asked: _say("loadtest_stack") if asked[0] == "ls" else 0}
     return known[command](rest)
 
 
