@@ -48,9 +48,9 @@ def _run(given: argparse.Namespace) -> Iterable[tuple[str, bool]]:
     windows = [json.loads(line) for line in (folder / "windows.jsonl").read_text().splitlines()]
     seen = {worker for window in windows for worker in window.get("workers", ())}
     yield f"{len(seen)} workers in the windows", len(seen) == given.workers
-    tasks = [json.loads(line) for line in (folder / "tasks.jsonl").read_text().splitlines()]
-    ended = [task for task in tasks if task.get("end") == "completed" or task.get("status") == "completed"]
-    yield f"{len(tasks)} accepted tasks, {len(ended)} completed", 0 < len(tasks) == len(ended)
+    tasks = _json(folder / "ledger.json")["tasks"]
+    accounted = 0 < tasks["accepted"] == tasks["completed"] and tasks["foreign"] == 0
+    yield f"{tasks['accepted']} accepted tasks, {tasks['completed']} completed", accounted
     logs = sorted(path.name for path in (folder / "logs").glob("container-*.log"))
     yield f"logs of {len(logs)} containers", len([name for name in logs if "locust-worker" in name]) == given.workers
     before, during = given.listeners
