@@ -49,7 +49,7 @@ def _run(given: argparse.Namespace) -> Iterable[tuple[str, bool]]:
     seen = {worker for window in windows for worker in window.get("workers", ())}
     yield f"{len(seen)} workers in the windows", len(seen) == given.workers
     tasks = _json(folder / "ledger.json")["tasks"]
-    accounted = 0 < tasks["accepted"] == tasks["completed"] and tasks["foreign"] == 0
+    accounted = 0 < tasks["accepted"] == tasks["completed"] and not tasks["foreign"]
     yield f"{tasks['accepted']} accepted tasks, {tasks['completed']} completed", accounted
     logs = sorted(path.name for path in (folder / "logs").glob("container-*.log"))
     yield f"logs of {len(logs)} containers", len([name for name in logs if "locust-worker" in name]) == given.workers
