@@ -29,6 +29,8 @@ STEP =
 PLATEAU =
 ENV =
 OPTIONAL =
+VOLUMES =
+SERVICE =
 
 RUN := .venv/bin/python -m loadtests
 flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATION)") $(if $(WORKERS),--workers "$(WORKERS)") \
@@ -36,14 +38,26 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean test-hosts
+.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean test-hosts env up down logs test-containers
 
 help: ## this list
-	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
+	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|compose|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 loadtest: setup ## run a scenario against the stack, or against HOST, and print its verdict
 	@$(RUN) run "$(SCENARIO)" $(flags) --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+
+env: setup ## write .env with secrets for the containers, once
+	@$(RUN) compose env
+
+up: setup ## bring stack and metrics up in containers, and leave them up [USERS=10000]
+	@$(RUN) compose up $(if $(USERS),--users "$(USERS)")
+
+down: setup ## take all containers down [VOLUMES=1: metrics' data too]
+	@$(RUN) compose down $(if $(filter-out 0 no false,$(VOLUMES)),--volumes)
+
+logs: setup ## what the containers said [SERVICE="api worker"]
+	@$(RUN) compose logs $(SERVICE)
 
 # SCENARIO is that of loadtest unless the command line says another; ENV is a list such as ENV="API_INSTANCES=2 CACHE=off".
 searched = $(if $(filter command,$(firstword $(origin SCENARIO))),$(SCENARIO),capacity)
@@ -77,6 +91,9 @@ test: setup-dev ## all tests, on servers that they start themselves
 
 test-hosts: setup-dev ## a run on four machines that are network namespaces, two minutes; as root
 	@TEST_HOSTS=1 .venv/bin/python -m pytest tests/hosts
+
+test-containers: setup ## images and docker-compose.yml with real containers; root on Debian, ten minutes
+	@tests/containers/run.sh
 
 test-unit: setup-dev ## the tests that need no server, in seconds
 	@.venv/bin/python -m pytest tests/unit tests/property

@@ -25,6 +25,12 @@ INFLUX_USER = "LOADTEST_INFLUX_USER"
 INFLUX_PASSWORD = "LOADTEST_INFLUX_PASSWORD"  # noqa: S105  # a name, no secret
 INFLUX_TOKEN = "LOADTEST_INFLUX_TOKEN"  # noqa: S105  # a name, no secret
 METRICS_PORT = "LOADTEST_METRICS_PORT"
+SERVICES = "LOADTEST_SERVICES"
+"""Where services of a stack that somebody else started listen: `NAME=URL,...`."""
+ENGINE = "LOADTEST_ENGINE"
+"""`docker` or `podman` to have that one alone, `none` to do without containers."""
+COMMIT = "LOADTEST_COMMIT"
+"""The harness's commit, where there is no checkout to ask: in its image."""
 TOLD = (JWT_SECRET, DSN, REDIS_URL, BROKER_URL)
 """What is known of a stack that somebody else started."""
 

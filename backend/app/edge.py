@@ -6,6 +6,7 @@ them. With --run this process then becomes nginx, in the foreground.
 
 import argparse
 import grp
+import ipaddress
 import os
 import pwd
 import re
@@ -37,6 +38,7 @@ _LIMITS = {
     ),
     "off": "# No limits: one generator plays all users.\n",
 }
+_THIS_MACHINE = ("127.0.0.1", "::1")
 _ADDRESS = re.compile(
     r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):)?(?P<port>\d{1,5})"
 )
@@ -85,6 +87,8 @@ class Edge:
     """A folder that app.assets has built; None builds the page of this project."""
     access_log: Path | None = None
     """Absolute; None leaves it in the folder."""
+    inside: tuple[str, ...] = ()
+    """Networks that may ask for everything, beside this machine."""
 
 
 def prepare(edge: Edge) -> None:
@@ -173,6 +177,7 @@ def _included(edge: Edge) -> dict[str, str]:
         "listen.conf": listen,
         "upstream.conf": "".join(f"server {one} {_HEALTH};\n" for one in edge.upstreams),
         "limits.conf": _LIMITS[edge.rate_limit],
+        "inside.conf": "".join(f"allow {one};\n" for one in (*_THIS_MACHINE, *edge.inside)),
     }
 
 
@@ -235,6 +240,13 @@ def _parse() -> tuple[Edge, bool]:
     parser.add_argument(
         "--access-log", default="", metavar="FILE", help="default: access.log in the folder"
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="who may ask for /healthz and /metrics beside this machine, such as 10.0.0.0/8",
+    )
     parser.add_argument("--run", action="store_true", help="become nginx, in the foreground")
     given = parser.parse_args()
     if not given.upstream:
@@ -247,6 +259,7 @@ def _parse() -> tuple[Edge, bool]:
         given.rate_limit,
         given.static,
         _access_log(given.access_log),
+        tuple(_network(text) for text in given.allow),
     )
     return edge, given.run
 
@@ -256,6 +269,14 @@ def _access_log(text: str) -> Path | None:
     if text and not re.fullmatch(r"/[^\0-\x1f\"$\\]+", text):
         raise EdgeError(f"--access-log {text!r}: a whole path without quotes, $ and \\ is needed")
     return Path(text) if text else None
+
+
+def _network(text: str) -> str:
+    """The network as nginx writes it."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise EdgeError(f"--allow {error}") from None
 
 
 def main() -> int:

@@ -94,6 +94,18 @@ def test_a_huge_body_is_refused(folder: Path) -> None:
     assert len(api.requests) == 1
 
 
+def test_operations_are_for_networks_that_are_named(folder: Path) -> None:
+    """Beside this machine, and for no other."""
+    with (
+        upstream() as api,
+        running_edge(folder, api.port, options=("--allow", "127.0.0.2/31")) as edge,
+    ):
+        for address, status in (("127.0.0.1", 200), ("127.0.0.3", 200), ("127.0.0.4", 403)):
+            transport = httpx.HTTPTransport(local_address=address)
+            with httpx.Client(base_url=edge.client.base_url, transport=transport) as client:
+                assert client.get("/healthz").status_code == status
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/livez", "/metrics", "/openapi.json", "/%6detrics"])
 def test_operations_are_for_this_machine(folder: Path, path: str) -> None:
     """127.0.0.1 may ask; another address, here 127.0.0.2, may ask for the API only."""

@@ -156,6 +156,7 @@ def test_without_run_the_folder_is_made_and_checked(folder: Path) -> None:
         ({"--static": "/nowhere"}, "/nowhere: no index.html"),
         ({"--folder": "/dev/null/edge"}, "/dev/null/edge: Not a directory"),
         ({"--rate-limit": "some"}, "--rate-limit"),
+        ({"--allow": "10.0.0.0/8; allow all"}, "--allow '10.0.0.0/8; allow all' does not appear"),
         ({"--access-log": "access.log"}, "--access-log 'access.log': a whole path without"),
         ({"--access-log": '/a"; include x; "'}, "a whole path without quotes"),
         ({"--access-log": "/nowhere/access.log"}, "No such file or directory"),

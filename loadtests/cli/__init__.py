@@ -7,11 +7,24 @@ import sys
 from collections.abc import Callable, Sequence
 
 from loadtests import __version__
-from loadtests.cli import comparing, doctoring, joining, judging, metrics, nights, ramping, recording, running, scaling, servers
+from loadtests.cli import (
+    comparing,
+    containers,
+    doctoring,
+    joining,
+    judging,
+    metrics,
+    nights,
+    ramping,
+    recording,
+    running,
+    scaling,
+    servers,
+)
 from loadtests.errors import LoadtestError
 from loadtests.exitcodes import ExitCode
 
-GROUPS = (running, joining, ramping, nights, recording, judging, comparing, scaling, metrics, servers, doctoring)
+GROUPS = (running, joining, ramping, nights, recording, judging, comparing, scaling, metrics, servers, containers, doctoring)
 """Modules with commands, in the order in which `--help` lists them."""
 
 

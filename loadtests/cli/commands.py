@@ -80,7 +80,7 @@ def how(options: argparse.Namespace, plan: Plan, crowd: Crowd = NOBODY) -> Optio
     if stack == "auto":
         stack = "none" if host else "embedded"
     if stack == "compose":
-        raise InputError("--stack compose: this version brings the stack up embedded only (--stack embedded)")
+        raise InputError("--stack compose: this command brings the stack up embedded only (--stack embedded)")
     if stack == "none" and host is None:
         raise InputError("--stack none: give --host, or target.host in the scenario")
     if stack == "embedded" and host is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadtests.cli import containers
 from loadtests.cli.commands import Commands, crowd_options, how, how_options, plan_of, scenario_options
 from loadtests.errors import Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
@@ -34,6 +35,9 @@ def add_commands(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> ExitCode:
     plan = plan_of(options)
     console = Console(force_terminal=False if options.plain else None)
+    engine = containers.chosen(options, plan, console)
+    if engine is not None:
+        return containers.run_in(engine, options, plan, console)
     crowd = Crowd(options.remote_workers, options.bind, options.master_port, options.wait)
     return Run(plan, how(options, plan, crowd), console).execute().exit_code
 

@@ -40,6 +40,8 @@ class Stack:
     """Base addresses of the instances of each service that listens."""
     fronts: Mapping[str, tuple[Front, ...]] = field(default_factory=dict)
     """The proxies before the instances of a part, where some were asked for; those of the target also as `target`."""
+    shared: bool = True
+    """Any instance of a service tells the metrics of all of them."""
     direct: str | None = None
     """The host past the proxy that may stand in front of it; None for one that the run did not start."""
 
@@ -133,7 +135,7 @@ class EmbeddedStack:
         if self._target is not None and self._target.name in self._fronts:
             self._fronts[TARGET] = self._fronts[self._target.name]
         direct = addresses[self._target.name][0] if hosts and self._target is not None else None
-        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses, self._fronts, direct)
+        return Stack(hosts[0] if hosts else None, known, self._chosen, env, by_name, addresses, self._fronts, direct=direct)
 
     def _start_servers(self, state: Path) -> None:
         wanted = self._definition.servers

@@ -13,6 +13,7 @@ from loadtests.orchestrate.watch import Probe
 from loadtests.orchestrate.ways import people_of
 from loadtests.probes.celery import CeleryProbe
 from loadtests.probes.containers import ENGINES, Container, engines
+from loadtests.probes.exposed import ExposedProbe
 from loadtests.probes.machine import MachineProbe
 from loadtests.probes.postgres import PostgresProbe
 from loadtests.probes.postgres_statistics import PostgresStatisticsProbe
@@ -22,6 +23,9 @@ from loadtests.probes.redis import RedisProbe
 from loadtests.scenario.schema import Scenario
 from loadtests.scenario.system import Probes
 from loadtests.store.folder import RunFolder
+
+METRICS = "/metrics"
+"""Where a service that another started tells of its own process."""
 
 
 @dataclass
@@ -95,13 +99,18 @@ def _by_address(wanted: Probes) -> Sequence[tuple[str, object, str, Callable[[st
 
 def _processes(wanted: Probes, stack: Stack, made: Probing) -> None:
     services: dict[str, Mapping[str, Leader]] = {}
+    exposed: dict[str, list[str]] = {}
     for name in wanted.processes:
         if instances := stack.services.get(name):
             services[name] = {managed.name: _leader(managed) for managed in instances}
+        elif addresses := stack.addresses.get(name):
+            exposed[name] = [f"{address}{METRICS}" for address in addresses]
         else:
             made.absent[f"process {name}"] = "this run did not start such a service here"
     if services:
         made.probes["processes"] = ProcessProbe(services, MachineProbe())
+    if exposed:
+        made.probes["exposed processes"] = ExposedProbe(exposed)
 
 
 def _leader(managed: Managed) -> Leader:
@@ -128,6 +137,6 @@ def _prometheus(wanted: Probes, stack: Stack, made: Probing) -> None:
         else:
             urls = [f"{address}{endpoint.path}" for address in stack.addresses.get(endpoint.service or "", ())]
         if urls:
-            made.probes[f"prometheus {place}"] = PrometheusProbe(place, urls, endpoint.select, endpoint.shared)
+            made.probes[f"prometheus {place}"] = PrometheusProbe(place, urls, endpoint.select, endpoint.shared and stack.shared)
         else:
             made.absent[f"prometheus {place}"] = f"this run did not start a service {endpoint.service!r} here; give its url"

@@ -18,6 +18,7 @@ from loadtests.measure.window import Window
 from loadtests.orchestrate import preflight, probing, upload
 from loadtests.orchestrate.abort import Abort, AbortWatch
 from loadtests.orchestrate.definition import read_definition
+from loadtests.orchestrate.elsewhere import check_services, stack_elsewhere
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
 from loadtests.orchestrate.faults import Faults, check_faults, fronted
 from loadtests.orchestrate.follow import follow_tasks
@@ -108,6 +109,7 @@ class Run:
             preflight.check_secret(plan, dict(os.environ))
             preflight.check_dsn(dict(os.environ))
             preflight.check_redis_urls(plan, dict(os.environ))
+            check_services(os.environ)
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
         plan.keep_recording(folder.recording)
@@ -200,8 +202,7 @@ class Run:
     def _stack(self, progress: Progress) -> Stack:
         scenario = self._plan.scenario
         if not self._embedded:
-            known = {name: os.environ[name] for name in settings.TOLD if os.environ.get(name)}
-            return Stack(scenario.target.host, known)
+            return stack_elsewhere(scenario.target.host, os.environ)
         definition = Path(scenario.stack.definition)
         proxies, options = fronted(scenario.faults), self._options
         stack = EmbeddedStack(self._processes, definition, options.servers, options.api_port, proxies)

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from loadtests import __version__
+from loadtests import __version__, settings
 from loadtests.errors import RunError
 from loadtests.store.folder import RunFolder
 from loadtests.store.records import read_json, write_json
@@ -29,7 +29,7 @@ def write_manifest(folder: RunFolder, plan: dict[str, Any], plan_hash: str, how:
             "run_id": folder.run_id,
             "created": datetime.now(UTC).isoformat(),
             "harness": __version__,
-            "commit": commit_of(Path(__file__).parent),
+            "commit": commit_of(Path(__file__).parent) or os.environ.get(settings.COMMIT) or None,
             **how,
             "machine": _machine(),
             "packages": {name: _version(name) for name in PACKAGES},

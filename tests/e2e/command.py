@@ -67,7 +67,9 @@ class Command:
         """Start it in a group of its own, as a shell does."""
         STARTED.append(self)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LOADTEST_", "LOCUST_"))}
-        env = {**inherited, "LOADTEST_STATE_DIR": str(self.state), "E2E_MARKER": self.marker, **self.env}
+        # With processes of this machine, whether it has a container engine or not.
+        own = {"LOADTEST_STATE_DIR": str(self.state), "LOADTEST_ENGINE": "none", "E2E_MARKER": self.marker}
+        env = {**inherited, **own, **self.env}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loadtests", *self.arguments],
             cwd=self.cwd,

@@ -1,0 +1,129 @@
+"""The course of a run in containers, with a stand-in for the engine; tests/containers has the real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.probing import eventually
+
+ROOT = Path(__file__).parents[2]
+ENGINE = Path(__file__).with_name("scripted_docker.py")
+RUN = "20261125T120000-smoke-abcd"
+
+
+class Lab:
+    """A folder with the stand-in's files, and the command run against it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "out"
+        for path in (folder / "bin", folder / "containers", folder / "results" / RUN / "logs", folder / "project"):
+            path.mkdir(parents=True)
+        (folder / "results" / "latest").symlink_to(RUN)
+        program = folder / "bin" / "docker"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ENGINE}" "$@"\n')
+        program.chmod(0o755)
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """`loadtest run smoke --stack compose`; its secrets are in a folder of the lab."""
+        own = {"SCRIPTED_DOCKER": str(self.folder), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
+        env = {
+            **os.environ,
+            **own,
+            "COMPOSE_FILE": str(self.folder / "project" / "docker-compose.yml"),
+            "LOADTEST_ENGINE": "docker",
+        }
+        command = [sys.executable, "-m", "loadtests", "run", "smoke", "--stack", "compose", "--out", str(self.out), *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True, process_group=0)
+
+    def run(self, files: Mapping[str, str]) -> tuple[int, str, str]:
+        """Exit code, output and errors of a run with these files of the stand-in."""
+        for name, text in files.items():
+            (self.folder / name).write_text(text)
+        process = self.start()
+        output, errors = process.communicate(timeout=60)
+        return process.returncode, output, errors
+
+    @property
+    def calls(self) -> list[str]:
+        """What the engine was asked, in order."""
+        return (self.folder / "calls").read_text().splitlines()
+
+    @property
+    def left(self) -> list[str]:
+        """Containers that are there."""
+        return sorted(path.name for path in (self.folder / "containers").iterdir())
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """A new one."""
+    return Lab(tmp_path)
+
+
+def test_a_run_is_brought_up_out_and_down(lab: Lab) -> None:
+    """In order, with the master's output, exit code and folder; with secrets of its own, and nothing left."""
+    code, output, errors = lab.run({"code": "1"})
+    assert (code, errors) == (1, "")
+    ups = [call.split("--no-deps ")[1] for call in lab.calls if " up " in call]
+    groups = ["postgres redis", "migrate", "api worker relay", "nginx", "locust-master locust-worker"]
+    assert ups == groups
+    assert "said by id-locust-master" in output
+    assert f"results: {lab.out / RUN}" in output
+    assert (lab.out / "latest").resolve() == lab.out / RUN
+    assert (lab.out / RUN / "logs" / "container-api-1.log").read_text() == "said by id-api\n"
+    assert (lab.folder / "project" / ".env").stat().st_mode & 0o777 == 0o600
+    assert lab.left == []
+    assert "network rm loadtest_stack" in lab.calls
+
+
+def test_what_was_up_stays_up(lab: Lab) -> None:
+    """It is neither built nor started anew; users are added, and metrics go to the InfluxDB that runs."""
+    for service in ("postgres", "redis", "api", "worker", "relay", "nginx", "influxdb"):
+        (lab.folder / "containers" / f"id-{service}").write_text(service)
+    code, output, _ = lab.run({})
+    assert code == 0
+    ups = [call.split("--no-deps ")[1] for call in lab.calls if " up " in call]
+    assert ups == ["migrate", "locust-master locust-worker"]
+    assert "postgres, redis, api, worker, relay, nginx run already" in output
+    assert lab.left == [f"id-{name}" for name in sorted(("postgres", "redis", "api", "worker", "relay", "nginx", "influxdb"))]
+
+
+def test_a_service_that_ends_is_told_and_all_is_taken_down(lab: Lab) -> None:
+    """One line with its exit code, its last words below, exit code 4."""
+    code, _, errors = lab.run({"broken": "relay"})
+    assert code == 4
+    assert errors == "loadtest: relay ended with exit code 7 before it was healthy\n  said by id-relay\n"
+    assert lab.left == []
+
+
+def test_ctrl_c_goes_to_the_master(lab: Lab) -> None:
+    """Its folder is brought out all the same, and everything is taken down."""
+    for name, text in {"code": "130", "wait": "60"}.items():
+        (lab.folder / name).write_text(text)
+    process = lab.start()
+    eventually(
+        lambda: (lab.folder / "calls").exists() and any(call.startswith("wait ") for call in lab.calls), "the master runs"
+    )
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (lab.folder / "killed").read_text() == "INT"
+    assert (lab.out / RUN).is_dir()
+    assert lab.left == []
+
+
+def test_a_second_load_is_refused(lab: Lab) -> None:
+    """In the same project; what runs is left alone."""
+    (lab.folder / "containers" / "id-locust-master").write_text("locust-master")
+    code, _, errors = lab.run({})
+    assert code == 2
+    assert "a load is under way in project loadtest already" in errors and errors.count("\n") == 1
+    assert lab.left == ["id-locust-master"]
