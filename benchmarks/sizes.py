@@ -3,8 +3,8 @@
     python -m benchmarks.sizes [--run results/RUN]
 
 Nothing is sent anywhere: recorders are filled as a worker of that rate fills them, and what they give is encoded, merged and
-written by the harness's own code. `--run` takes the bytes that a request is answered with from a run; without it they stay those
-of the last time. Writes results/sizes.json and docs/big-loads.md.
+written by the harness's own code. `--run` takes the bytes that a request is answered with from a run; without it they
+stay those of the last time. Writes results/sizes.json and docs/big-loads.md.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from statistics import linear_regression
 from typing import Any
 from uuid import UUID
 
-import msgpack
+import msgpack  # type: ignore[import-untyped] # it has no annotations
 
 from benchmarks.big_loads_render import render
 from benchmarks.machine import describe
@@ -47,14 +47,15 @@ def main() -> int:
     arguments.add_argument("--run", type=Path, help="a run's folder")
     run = arguments.parse_args().run
     path = RESULTS / "sizes.json"
-    found = {
+    seconds = [second(workers, endpoints) for endpoints in ENDPOINTS for workers in WORKERS]
+    found: dict[str, Any] = {
         "measured": {**describe(), "date": time.strftime("%Y-%m-%d")},
         "snapshot_bytes": {str(rate): {str(n): message_bytes(n, rate) for n in ENDPOINTS} for rate in RATES},
         "task_bytes": task_bytes(),
-        "seconds": [second(workers, endpoints) for endpoints in ENDPOINTS for workers in WORKERS],
+        "seconds": seconds,
+        "slopes": slopes(seconds),
         "answers": answers(run) if run else json.loads(path.read_text())["answers"],
     }
-    found["slopes"] = slopes(found["seconds"])
     path.write_text(json.dumps(found, indent=1) + "\n")
     PAGE.write_text(render(found))
     print(json.dumps(found["slopes"], indent=1))
