@@ -1,11 +1,5 @@
-"""What the master costs: workers report to it every second, fifty of them, or 1, 4, 16 and 64.
+"""What the master costs: fifty workers report to it every second."""
 
-    python -m benchmarks.master
-
-measures the second and writes results/master.json; `make bench` the first.
-"""
-
-import json
 import os
 import socket
 import statistics
@@ -17,37 +11,16 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.big_loads_render import render
 from benchmarks.engine import HERE, LOCUSTFILE
-from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe
+from benchmarks.machine import GENERATOR_CORE, SERVER_CORE
 from benchmarks.tools import LOCUST
 from loadtests.settings import JWT_SECRET
 
 WORKERS = 50
-MANY = (1, 4, 16, 64)
-RATE, SECONDS = 1000, 12
-RESULTS = HERE / "results"
 
 
-def main() -> int:
-    """Measure with each number of workers, write results/master.json and docs/big-loads.md anew."""
-    cores = {workers: master_cores(RATE, SECONDS, workers) for workers in MANY}
-    line = statistics.linear_regression(list(cores), list(cores.values()))
-    found = {
-        "measured": {**describe(), "date": time.strftime("%Y-%m-%d")},
-        "rate_per_worker": RATE,
-        "cores": {str(workers): round(used, 4) for workers, used in cores.items()},
-        "slope": {"worker": round(line.slope, 6), "base": round(line.intercept, 6)},
-    }
-    (RESULTS / "master.json").write_text(json.dumps(found, indent=1) + "\n")
-    page = render(json.loads((RESULTS / "sizes.json").read_text()))
-    (HERE.parent / "docs" / "big-loads.md").write_text(page)
-    print(json.dumps(found, indent=1))
-    return 0
-
-
-def master_cores(rate_per_worker: int, seconds: int, workers: int = WORKERS) -> float:
-    """Cores that the master uses while so many workers at this rate send a snapshot a second."""
+def master_cores(rate_per_worker: int, seconds: int) -> float:
+    """Cores that the master uses while WORKERS workers at this rate send a snapshot a second."""
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -57,15 +30,15 @@ def master_cores(rate_per_worker: int, seconds: int, workers: int = WORKERS) -> 
             "PYTHONPATH": str(HERE.parent),
             JWT_SECRET: "benchmark-" + "0" * 32,
             "LOADTEST_DURATION": f"{seconds}s",
-            "LOADTEST_USERS": str(workers),
+            "LOADTEST_USERS": str(WORKERS),
         }
         scenario = ["--scenario", str(HERE / "scenarios" / "scaling.toml"), "--host", "http://127.0.0.1:1"]
-        listen = ["--headless", "--master", "--expect-workers", str(workers), "--master-bind-port", str(port)]
+        listen = ["--headless", "--master", "--expect-workers", str(WORKERS), "--master-bind-port", str(port)]
         master = ["taskset", "-c", str(SERVER_CORE), *LOCUST, "-f", str(LOCUSTFILE), *listen, "--only-summary", *scenario]
-        fakes = [sys.executable, str(HERE / "locustfiles" / "many_workers.py"), str(port), str(workers)]
-        reporters = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds)]
+        fakes = [sys.executable, str(HERE / "locustfiles" / "many_workers.py"), str(port), str(WORKERS)]
+        workers = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds)]
         with (Path(folder) / "log").open("w") as log:
-            processes = [subprocess.Popen(one, cwd=folder, env=env, stdout=log, stderr=log) for one in (master, reporters)]
+            processes = [subprocess.Popen(one, cwd=folder, env=env, stdout=log, stderr=log) for one in (master, workers)]
             try:
                 cores = _watch(processes[0], Path(folder))
                 for process in processes:
@@ -94,7 +67,3 @@ def _watch(master: "subprocess.Popen[bytes]", folder: Path) -> float:
             shares.append(share)
     # The first covers the seconds before, the last the end.
     return statistics.mean(shares[1:-1]) if len(shares) > 2 else 0.0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
