@@ -3,7 +3,7 @@
 import re
 
 from loadtests import settings as names
-from loadtests.orchestrate.run import MASTER_PORT
+from loadtests.orchestrate.gathering import MASTER_PORT
 from tests.unit.kustomizations import built, containers, kustomization, literals, one, pod, secrets, settings
 from tests.unit.manifests import ROOT, Document, config
 
