@@ -48,6 +48,8 @@ class FakeWorker:
                 self.worker = message.data["worker"]
                 self._recorder = Recorder(self.worker)
                 self._tell(messages.READY, {"worker": self.worker, "name": self._id, "users": 1, "trouble": None})
+            elif message.type == messages.CLOCK:
+                self._tell(messages.TIME, {"worker": self.worker, "asked": message.data["asked"], "clock": time.time()})
             elif message.type == "spawn":
                 self._state = "running"
                 counts = message.data["user_classes_count"]

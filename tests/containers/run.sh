@@ -38,7 +38,7 @@ trap 'exit 130' INT TERM
 install_programs() {
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || die "needs root on Debian"
     local missing=()
-    for program in podman runc debootstrap; do command -v $program >/dev/null || missing+=($program); done
+    for program in podman runc debootstrap iptables; do command -v $program >/dev/null || missing+=($program); done
     # What podman's networks, and names in them, are made of.
     for program in netavark aardvark-dns; do [ -e /usr/lib/podman/$program ] || missing+=($program); done
     if [ ${#missing[@]} -gt 0 ]; then

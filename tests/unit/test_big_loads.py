@@ -1,0 +1,74 @@
+"""docs/big-loads.md: every figure of it is that of the results it names."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.big_loads_render import PROBES, TARGETS, render
+from benchmarks.sizes import ENDPOINTS, WORKERS, slopes
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = (ROOT / "docs" / "big-loads.md").read_text()
+
+
+def result(name: str) -> Any:
+    """A file of benchmarks/results."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def row(beginning: str) -> list[str]:
+    """The cells of a table's row, for the three rates."""
+    (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| {beginning}")]
+    return [cell.strip() for cell in line.split("|")[2:5]]
+
+
+def test_the_page_is_what_the_results_say() -> None:
+    """Nobody wrote a number by hand: rendered again, it is the same."""
+    assert render(result("sizes")) == PAGE
+
+
+def test_workers_are_those_of_the_measured_cost() -> None:
+    """So many cores, 60 % busy, as the measured CPU time of a request makes."""
+    cost_s = result("generator")["ten_thousand"]["cpu_us"] * 1e-6
+    for rate, workers in zip(TARGETS, row("workers"), strict=True):
+        number = int(workers.replace(",", ""))
+        assert number * 0.6 >= rate * cost_s > (number - 1) * 0.6
+
+
+def test_points_are_counted_and_not_guessed() -> None:
+    """A worker adds a point for each endpoint and one for itself; the rest is there once (docs/metrics.md)."""
+    found = result("sizes")["slopes"]
+    for endpoints in ENDPOINTS:
+        assert found[str(endpoints)]["points"]["worker"] == pytest.approx(endpoints + 1)
+        assert found[str(endpoints)]["points"]["base"] == pytest.approx(endpoints + 1 + 2)
+
+
+def test_slopes_are_those_of_the_measurements() -> None:
+    """Least squares over the numbers of workers, from the seconds in the same file."""
+    sizes = result("sizes")
+    assert slopes(sizes["seconds"]) == sizes["slopes"]
+    assert {(one["workers"], one["endpoints"]) for one in sizes["seconds"]} == {(w, e) for w in WORKERS for e in ENDPOINTS}
+
+
+def test_the_probed_metrics_are_those_of_the_benchmark() -> None:
+    """The number that the page adds to the series is the one that was measured."""
+    assert result("probes")["metrics"] == PROBES
+
+
+def test_a_changed_result_changes_the_page() -> None:
+    """The figures come from the file: another one gives another page."""
+    sizes = result("sizes")
+    sizes["answers"]["bytes_per_request"] *= 2
+    assert render(sizes) != PAGE
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Pages and files that it names are in the repository."""
+    for name in re.findall(r"\]\((?!http)([^)#]+)", PAGE):
+        assert (ROOT / "docs" / name).exists(), name
+    for name in re.findall(r"`((?:benchmarks|loadtests|k8s)/[\w./-]+)`", PAGE):
+        assert (ROOT / name).exists(), name
