@@ -46,10 +46,10 @@ def chosen(options: argparse.Namespace, plan: Plan, console: Console) -> Engine 
     Raises InputError when containers are asked for and cannot be had.
     """
     if options.stack == "compose":
-        engine = find_engine(os.environ)
+        asked = find_engine(os.environ)
         if trouble := _against(options, plan):
             raise InputError(f"--stack compose: {trouble}")
-        return engine
+        return asked
     if options.stack != "auto" or plan.scenario.target.host:
         return None
     trouble = _against(options, plan)

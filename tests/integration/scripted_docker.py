@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(os.environ["SCRIPTED_DOCKER"])
@@ -87,6 +88,7 @@ def main() -> int:
     command, *rest = sys.argv[1:]
     with (HERE / "calls").open("a") as calls:
         calls.write(f"{' '.join(sys.argv[1:])}\n")
+    known: dict[str, Callable[[list[str]], int]]
     known = {"compose": _compose, "ps": _ps, "inspect": _inspect, "cp": _copy, "kill": _kill, "rm": _remove}
     known |= {
         "wait": lambda _: _wait(),

@@ -44,14 +44,15 @@ def options(**given: object) -> argparse.Namespace:
         "stack": "auto",
         "servers": "wheels",
         "api_port": None,
+        "remote_workers": 0,
         "metrics_port": None,
     }
     return argparse.Namespace(**{**known, **given})
 
 
-def smoke(**overrides: str) -> Plan:
+def smoke(host: str | None = None) -> Plan:
     """The plan of the smallest scenario."""
-    return load_plan(ROOT / "scenarios/smoke.toml", Overrides(**overrides))
+    return load_plan(ROOT / "scenarios/smoke.toml", Overrides(host=host))
 
 
 def test_docker_comes_first(programs: Path) -> None:
