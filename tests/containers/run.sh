@@ -26,7 +26,7 @@ clean() {
         podman rm --all --force --time 0 >/dev/null 2>&1 || true
         podman volume prune --force >/dev/null 2>&1 || true
         podman network prune --force >/dev/null 2>&1 || true
-        podman rmi --all --force >/dev/null 2>&1 || true
+        [ -n "${KEEP:-}" ] || podman rmi --all --force >/dev/null 2>&1 || true
     fi
     grep -o " $lab[^ ]*" /proc/mounts | sort -r | xargs -r umount 2>/dev/null || true
     [ -n "${KEEP:-}" ] && say "kept: $lab" || rm -rf "$lab"
@@ -58,11 +58,11 @@ configure_podman() {
     [ "$files" = unlimited ] || [ "$files" -gt 65536 ] && files=65536
     procs=$(ulimit -Hu)
     [ "$procs" = unlimited ] || [ "$procs" -gt 65536 ] && procs=65536
-    export NOFILE=$((files * 9 / 10))
+    export NOFILE=$((files * 9 / 10)) NPROC=$((procs / 3))
     # crun, which Debian's podman prefers, refuses machines with both kinds of control groups.
     cat >"$CONTAINERS_CONF" <<END
 [containers]
-default_ulimits = ["nofile=$NOFILE:$NOFILE", "nproc=$((procs / 3)):$((procs / 3))"]
+default_ulimits = ["nofile=$NOFILE:$NOFILE", "nproc=$NPROC:$NPROC"]
 log_driver = "k8s-file"
 [engine]
 runtime = "runc"
