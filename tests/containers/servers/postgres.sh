@@ -11,4 +11,5 @@ if [ ! -s "$data/PG_VERSION" ]; then
 fi
 program=$1
 shift
-exec "$program" -D "$data" -h '*' "$@"
+# Podman lays a /run of its own over that of the file, which only root may write to.
+exec "$program" -D "$data" -h '*' -k /tmp "$@"
