@@ -115,7 +115,7 @@ copy_checkout() {
 }
 
 loadtest() { (cd "$checkout" && "$root/.venv/bin/python" -m loadtests "$@"); }
-check() { (cd "$checkout" && "$root/.venv/bin/python" tests/containers/check.py "$@"); }
+check() { (cd "$checkout" && PYTHONPATH=. "$root/.venv/bin/python" tests/containers/check.py "$@"); }
 compose() { (cd "$checkout" && podman-compose --profile stack --profile load --profile metrics "$@"); }
 
 sample_listeners() {
