@@ -7,7 +7,7 @@ from rich.console import Console
 
 from loadtests.cli import containers
 from loadtests.cli.commands import Commands, crowd_options, how, how_options, plan_of, scenario_options
-from loadtests.errors import Problem, ScenarioError
+from loadtests.errors import NotReadyError, Problem, ScenarioError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.gathering import Crowd
 from loadtests.orchestrate.run import Run
@@ -37,7 +37,14 @@ def _run(options: argparse.Namespace) -> ExitCode:
     console = Console(force_terminal=False if options.plain else None)
     engine = containers.chosen(options, plan, console)
     if engine is not None:
-        return containers.run_in(engine, options, plan, console)
+        try:
+            return containers.run_in(engine, options, plan, console)
+        except NotReadyError as error:  # images that cannot be pulled, say: who has not asked for containers need not have them
+            if options.stack != "auto":
+                raise
+            console.print(
+                f"stack: embedded after all, for the containers did not come up: {error}", highlight=False, soft_wrap=True
+            )
     crowd = Crowd(options.remote_workers, options.bind, options.master_port, options.wait)
     return Run(plan, how(options, plan, crowd), console).execute().exit_code
 

@@ -127,3 +127,14 @@ def test_a_second_load_is_refused(lab: Lab) -> None:
     assert code == 2
     assert "a load is under way in project loadtest already" in errors and errors.count("\n") == 1
     assert lab.left == ["id-locust-master"]
+
+
+def test_nobody_has_to_have_containers(lab: Lab) -> None:
+    """Where nobody asked for them and they do not come up, the stack is embedded, and the run says so and why."""
+    (lab.folder / "broken").write_text("postgres")
+    process = lab.start("--stack", "auto", "--users", "4", "--duration", "3s")
+    output, _ = process.communicate(timeout=120)
+    assert "stack: auto picks compose, for docker answers" in output
+    assert "stack: embedded after all, for the containers did not come up: postgres ended with exit code 7" in output
+    assert "stack: ready at http://127.0.0.1:" in output
+    assert lab.left == []
