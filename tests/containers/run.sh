@@ -84,7 +84,7 @@ make_base() {
         >"$lab/debootstrap.log" 2>&1 || die "debootstrap: $(tail -3 "$lab/debootstrap.log")"
     cp -a /etc/apt/sources.list.d/. "$lab/base/etc/apt/sources.list.d/"
     [ ! -e /etc/apt/sources.list.d/debian.sources ] || : >"$lab/base/etc/apt/sources.list"
-    cp /etc/apt/apt.conf.d/*artifact* "$lab/base/etc/apt/apt.conf.d/" 2>/dev/null || true
+    grep -lsE '^ *Acquire' /etc/apt/apt.conf.d/* | xargs -r cp -t "$lab/base/etc/apt/apt.conf.d"  # of mirrors and proxies
     cp -L /etc/ssl/certs/ca-certificates.crt "$lab/base/etc/ssl/certs/ca-certificates.crt"
     ln -sf python3 "$lab/base/usr/bin/python"
     rm -rf "$lab/base"/var/cache/apt/archives/*.deb "$lab/base"/var/lib/apt/lists/*
