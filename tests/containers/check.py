@@ -54,7 +54,8 @@ def _run(given: argparse.Namespace) -> Iterable[tuple[str, bool]]:
     logs = sorted(path.name for path in (folder / "logs").glob("container-*.log"))
     yield f"logs of {len(logs)} containers", len([name for name in logs if "locust-worker" in name]) == given.workers
     before, during = given.listeners
-    yield "nothing listens outside loopback", not (_open(during) - _open(before))
+    others = sorted(_open(during) - _open(before))
+    yield f"nothing listens outside loopback{''.join(f' ({one} does)' for one in others)}", not others
 
 
 def _interrupted(given: argparse.Namespace) -> Iterable[tuple[str, bool]]:
