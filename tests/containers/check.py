@@ -15,7 +15,7 @@ FILES = (*RECORDS, "summary.json", "verdict.json", "report.html", "junit.xml")
 IMAGES = ("localhost/loadtest:0.1.0", "localhost/agenthq-backend:0.1.0", "localhost/agenthq-edge:0.1.0")
 COUNT = """
 curl -sf -u "loadtest:$INFLUXDB_ADMIN_PASSWORD" 'http://127.0.0.1:8086/query?db=loadtest' \
-    --data-urlencode 'q=SELECT count(users) FROM loadtest_window'
+    --data-urlencode 'q=SELECT count("users") FROM loadtest_window'
 """
 ENGINE_DNS = "aardvark-dns"
 """Podman's answer to names, on the networks' own addresses."""
