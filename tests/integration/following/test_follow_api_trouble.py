@@ -1,6 +1,5 @@
 """Targets that are away, hang or talk nonsense while accepted tasks are followed through their API."""
 
-import socket
 import threading
 import time
 from collections.abc import Collection, Sequence
@@ -20,6 +19,7 @@ from loadtests.store.records import read_lines
 from loadtests.store.tasks import State, TaskIndex
 from tests.integration.following.through_api import PAGE, accept, follow, outcomes
 from tests.probing import eventually
+from tests.raw_server import answer, close, raw_server, read
 from tests.task_target import GUEST, MINT, SECRET, Reply, TaskTarget, always
 
 
@@ -145,28 +145,13 @@ def test_requests_under_way_hold_nobody_up(
 
 def test_connection_that_was_closed_meanwhile_is_replaced() -> None:
     """A server closes connections that nobody used for a while: a GET is sent again, once, if that was asked for."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b""]
-        served: list[bytes] = []
-
-        def serve() -> None:
-            for _ in range(4):
-                connection, _ = server.accept()
-                with connection:
-                    served.append(connection.recv(65536))
-                    connection.sendall(replies[len(served) % 2])
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        host = f"http://127.0.0.1:{server.getsockname()[1]}"
-        for again in (True, False):
-            with closing(People(host, Auth(mode="none"), "", 1, again=again)) as people:
-                if again:
-                    assert people.get(1, "/").data == {}
-                else:
-                    with pytest.raises(UnansweredError, match="closed connection"):
-                        people.get(1, "/")
-    assert len(served) == 3
+    with raw_server([read, close], [read, answer(b"{}"), close], [read, close]) as server:
+        with closing(People(server.url, Auth(mode="none"), "", 1, again=True)) as people:
+            assert people.get(1, "/").data == {}
+        people = People(server.url, Auth(mode="none"), "", 1, again=False)
+        with closing(people), pytest.raises(UnansweredError, match="closed connection"):
+            people.get(1, "/")
+        assert [number for number, _ in server.requests] == [0, 1, 2]
 
 
 def test_nobody_listens(folder: RunFolder, target: TaskTarget) -> None:
