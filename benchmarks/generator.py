@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.calibration import calibrate, to_json
 from benchmarks.engine import EngineRun, run_scenario
 from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe, run
-from benchmarks.master import WORKERS, master_cores
+from benchmarks.master import cost_of_master
 from benchmarks.render import render
 from benchmarks.target import nginx, program
 from benchmarks.tools import HERE, LOCUST, Run, Tool, flat_out, k6_program, read_csv
@@ -32,7 +32,7 @@ from benchmarks.tools import HERE, LOCUST, Run, Tool, flat_out, k6_program, read
 RESULT = HERE / "results" / "generator.json"
 FILES_NEEDED = 12_000
 USERS = 10_000
-MASTER_RATE = 2_000
+MASTER_WORKERS, MASTER_RATE = 50, 2_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def measure(effort: Effort) -> dict[str, Any]:
     note("calibration")
     calibration = to_json(calibrate())
     note("the master with 50 workers")
-    master = master_cores(MASTER_RATE, 10)
+    master = cost_of_master(MASTER_WORKERS, MASTER_RATE, 10)
     return {
         "measured": {
             **describe(),
@@ -107,7 +107,7 @@ def measure(effort: Effort) -> dict[str, Any]:
         **many,
         "scaling": scaling,
         "calibration": calibration,
-        "master": {"workers": WORKERS, "rate_per_worker": MASTER_RATE, "cpu_cores": round(master, 3)},
+        "master": {"workers": MASTER_WORKERS, "rate_per_worker": MASTER_RATE, "cpu_cores": round(master["cpu_cores"], 3)},
     }
 
 

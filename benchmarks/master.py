@@ -1,5 +1,7 @@
-"""What the master costs: fifty workers report to it every second."""
+"""What the master costs by the number of its workers, each of which reports to it every second: results/master.json."""
 
+import argparse
+import json
 import os
 import socket
 import statistics
@@ -12,15 +14,45 @@ from pathlib import Path
 import psutil
 
 from benchmarks.engine import HERE, LOCUSTFILE
-from benchmarks.machine import GENERATOR_CORE, SERVER_CORE
+from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe
 from benchmarks.tools import LOCUST
 from loadtests.settings import JWT_SECRET
+from loadtests.store.windows import read_windows
 
-WORKERS = 50
+COUNTS = (1, 4, 16, 64)
+RATE = 2_000
+"""Requests per second of each worker; what the master uses goes by workers and their endpoints, not by requests."""
+RESULT = HERE / "results" / "master.json"
 
 
-def master_cores(rate_per_worker: int, seconds: int) -> float:
-    """Cores that the master uses while WORKERS workers at this rate send a snapshot a second."""
+def main() -> None:
+    """Measure each number of workers ROUNDS times, and write the medians and the line through them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many counts (default: 3)")
+    parser.add_argument("--seconds", type=int, default=15, help="of load in each (default: 15)")
+    options = parser.parse_args()
+    rows = []
+    for workers in COUNTS:
+        rounds = [cost_of_master(workers, RATE, options.seconds) for _ in range(options.rounds)]
+        rows.append(
+            {name: round(statistics.median(one[name] for one in rounds), 4) for name in rounds[0]} | {"workers": workers}
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+    line = statistics.linear_regression(COUNTS, [row["cpu_cores"] for row in rows])
+    result = {
+        "measured": {**describe(), "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds, "seconds": options.seconds},
+        "rate_per_worker": RATE,
+        "masters": rows,
+        "slope": {"worker": round(line.slope, 6), "base": round(line.intercept, 6)},
+    }
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def cost_of_master(workers: int, rate_per_worker: int, seconds: int) -> dict[str, float]:
+    """Cores and memory (MB) that the master uses while so many workers at this rate send a snapshot a second.
+
+    Raises RuntimeError when the master fails, or when it did not get every worker's snapshot of every second.
+    """
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -30,17 +62,17 @@ def master_cores(rate_per_worker: int, seconds: int) -> float:
             "PYTHONPATH": str(HERE.parent),
             JWT_SECRET: "benchmark-" + "0" * 32,
             "LOADTEST_DURATION": f"{seconds}s",
-            "LOADTEST_USERS": str(WORKERS),
+            "LOADTEST_USERS": str(workers),
         }
         scenario = ["--scenario", str(HERE / "scenarios" / "scaling.toml"), "--host", "http://127.0.0.1:1"]
-        listen = ["--headless", "--master", "--expect-workers", str(WORKERS), "--master-bind-port", str(port)]
+        listen = ["--headless", "--master", "--expect-workers", str(workers), "--master-bind-port", str(port)]
         master = ["taskset", "-c", str(SERVER_CORE), *LOCUST, "-f", str(LOCUSTFILE), *listen, "--only-summary", *scenario]
-        fakes = [sys.executable, str(HERE / "locustfiles" / "many_workers.py"), str(port), str(WORKERS)]
-        workers = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds)]
+        fakes = [sys.executable, str(HERE / "locustfiles" / "many_workers.py"), str(port), str(workers)]
+        reporting = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds)]
         with (Path(folder) / "log").open("w") as log:
-            processes = [subprocess.Popen(one, cwd=folder, env=env, stdout=log, stderr=log) for one in (master, workers)]
+            processes = [subprocess.Popen(one, cwd=folder, env=env, stdout=log, stderr=log) for one in (master, reporting)]
             try:
-                cores = _watch(processes[0], Path(folder))
+                cost = _watch(processes[0], Path(folder))
                 for process in processes:
                     process.wait(timeout=seconds + 60)
             finally:
@@ -50,20 +82,33 @@ def master_cores(rate_per_worker: int, seconds: int) -> float:
                         process.wait()
         if processes[0].returncode:
             raise RuntimeError(f"the master failed: {(Path(folder) / 'log').read_text()[-2000:]}")
-        return cores
+        _all_heard(Path(folder), workers)
+        return cost
 
 
-def _watch(master: "subprocess.Popen[bytes]", folder: Path) -> float:
-    """Mean share of a core from the first window to the last."""
-    watched, shares = psutil.Process(master.pid), []
+def _watch(master: "subprocess.Popen[bytes]", folder: Path) -> dict[str, float]:
+    """Mean share of a core from the first window to the last, and the largest resident memory."""
+    watched, shares, rss = psutil.Process(master.pid), list[float](), 0
     while master.poll() is None:
         time.sleep(1.0)
         windows = list(folder.glob("results/*/windows.jsonl"))
         try:
-            share = watched.cpu_percent() / 100
+            share, rss = watched.cpu_percent() / 100, max(rss, watched.memory_info().rss)
         except psutil.Error:
             break
         if windows and windows[0].stat().st_size:
             shares.append(share)
     # The first covers the seconds before, the last the end.
-    return statistics.mean(shares[1:-1]) if len(shares) > 2 else 0.0
+    return {"cpu_cores": statistics.mean(shares[1:-1]) if len(shares) > 2 else 0.0, "rss_mb": rss / 1e6}
+
+
+def _all_heard(folder: Path, workers: int) -> None:
+    """A cost is that of so many workers only if all of them were heard in every second."""
+    (path,) = folder.glob("results/*/windows.jsonl")
+    short = [window.number for window in read_windows(path) if len(window.workers) != workers]
+    if short:
+        raise RuntimeError(f"not all of {workers} workers were heard in the seconds {short}")
+
+
+if __name__ == "__main__":
+    main()

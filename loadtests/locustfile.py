@@ -23,9 +23,9 @@ from locust.event import EventHook
 from locust.rpc import Message, rpc
 from locust.runners import LocalRunner, WorkerRunner
 
-from loadtests.engine.absence import MARGIN_S
 from loadtests.engine.channel import MasterSocket, WorkerSocket
 from loadtests.engine.collector import Collector
+from loadtests.engine.crew import MARGIN_S
 from loadtests.engine.exposition import Exposition
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.joining import DEFAULT_WAIT_S, JoiningWorker

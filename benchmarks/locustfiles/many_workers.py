@@ -1,4 +1,4 @@
-"""Fifty workers in one process, for the master to be measured: each sends a snapshot a second and carries out nothing.
+"""Many workers in one process, for the master to be measured: each sends a snapshot a second and carries out nothing.
 
     python many_workers.py PORT WORKERS RATE SECONDS
 
@@ -16,12 +16,13 @@ from typing import Any
 from uuid import uuid4
 
 import gevent
-from locust import __version__
 from locust.rpc import Message, zmqrpc
 
 from loadtests.engine import messages
+from loadtests.engine.gate import JOIN
 from loadtests.engine.recorder import Recorder
 from loadtests.measure.snapshot import Accepted, Gauges
+from loadtests.store.build import this_build
 
 SERIES = (("list_tasks", 3), ("create_task", 1))
 
@@ -40,7 +41,7 @@ class FakeWorker:
 
     def live(self) -> None:
         """Join, and do what the master says."""
-        self._tell("client_ready", __version__)
+        self._tell(JOIN, {"name": self._id, "build": this_build()})
         gevent.spawn(self._beat)
         while True:
             message = self._client.recv()  # type: ignore[no-untyped-call]

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 import gevent
 from locust.runners import LocalRunner
 
+from loadtests.engine.crew import MARGIN_S
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member
+from loadtests.engine.silence import Attention
 
-MARGIN_S = 2.0
-"""So much longer than a worker waits for its master, the master waits for it: who is given up has ended its load by then."""
 LOOK_S = 0.5
 """How often it is looked who is silent."""
 GONE = "stopped answering"
@@ -31,10 +31,11 @@ class AbsenceWatch:
 
     def watch(self, members: Iterable[Member], over: Callable[[], bool]) -> None:
         """Until it is over."""
+        attention = Attention()
         while not over():
             asleep_s = time.monotonic()
             gevent.sleep(LOOK_S)
-            if time.monotonic() - asleep_s > 2 * LOOK_S:  # it was we who did not listen: hear first what there is
+            if not attention.fair(time.monotonic() - asleep_s > 2 * LOOK_S):
                 continue
             for member in members:
                 if isinstance(self._runner, GatedMaster) and not (member.final or member.lost):

@@ -18,8 +18,9 @@ class RunClock:
     Moments of the Unix epoch are the master's: what this worker's own clock is ahead of it is taken out.
     """
 
-    def __init__(self, clock: SteadyClock) -> None:
-        self._clock = clock
+    def __init__(self, clock: SteadyClock, dead_s: float = math.inf) -> None:
+        """A process that did not run for `dead_s` (it was suspended, say) was given up: none of its turns begins any more."""
+        self._clock, self._dead_s = clock, dead_s
         self._ahead_s = 0.0
         self._known, self._go = Event(), Event()
         self._start = math.inf
@@ -73,7 +74,10 @@ class RunClock:
             delay = due_s - self.now()
             if delay <= 0 or self.closed:
                 return True
-            self._nap(min(delay, LONGEST_NAP_S))
+            nap_s, asleep_s = min(delay, LONGEST_NAP_S), self.now()
+            self._nap(nap_s)
+            if self.now() - asleep_s > nap_s + self._dead_s:
+                self.halt_at_s = min(self.halt_at_s, asleep_s)
         return False
 
     def _nap(self, delay_s: float) -> None:

@@ -15,6 +15,7 @@ from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order
+from loadtests.engine.takeover import TakeOvers
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.snapshot import Snapshot
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 START_DELAY_S = 0.5
 """From `go` to the start of the load, so that every worker has the message before it."""
+GO_AGAIN_S = 2.0
 READY_WITHIN_S = 120.0
 """Longest time for all users to get their tokens."""
 PATIENCE_S = 10.0
@@ -39,7 +41,7 @@ SETTLE_S = 0.5
 class Collector:
     """One run, seen from the master (or from the only process there is)."""
 
-    KINDS = (messages.TIME, messages.READY, messages.SNAPSHOT, messages.FAULT, messages.FINAL)
+    KINDS = (messages.TIME, messages.READY, messages.SNAPSHOT, messages.FAULT, messages.TAKEN, messages.FINAL)
     """Messages that `receive` takes."""
 
     def __init__(
@@ -62,6 +64,7 @@ class Collector:
         send, nodes = runner.send_message, nodes_in_order(runner)
         self._members = {node: Member(index, node, send, self._clock.now) for index, node in enumerate(nodes)}
         self._merger = WindowMerger(len(self._members))
+        self._take_overs = TakeOvers(plan, len(self._members), send, self._tell)
         self._start_epoch: float | None = None
         self._halted = False
         self._halted_s: float | None = None
@@ -121,6 +124,11 @@ class Collector:
         # Who was cut off may have missed that it was told to halt, or to close.
         facts = {"number": number, "final": member.final, "halted_s": self._halted_s, "closed": self._closed}
         self._runner.send_message(messages.RECEIVED, facts, member.node)
+        self._take_overs.repeat(member)
+
+    def _on_taken(self, member: Member, data: dict[str, Any]) -> None:
+        """A worker has heard that it is to play users of a lost one."""
+        self._take_overs.confirmed(member, data["number"])
 
     def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
@@ -202,10 +210,17 @@ class Collector:
         users = sum(member.users for member in members)
         clocks = {member.worker: member.clock.best.to_json() for member in members if member.clock.best}
         self._folder.event("start", 0.0, epoch=self._start_epoch, users=users, workers=names, clocks=clocks)
-        for member in members:
-            self._runner.send_message(messages.GO, {"start": self._start_epoch, "ahead_s": member.ahead_s}, member.node)
         load = self._plan.scenario.load
         self._later(START_DELAY_S + load.total_s + load.drain, self._close)
+        self._send_go()
+
+    def _send_go(self) -> None:
+        """Say when the load starts, again and again to whoever has reported nothing of it yet: it may have been cut off."""
+        waiting = [one for one in self._members.values() if one.received < 0 and not (one.ahead or one.final or one.lost)]
+        for member in waiting:
+            self._runner.send_message(messages.GO, {"start": self._start_epoch, "ahead_s": member.ahead_s}, member.node)
+        if waiting and not (self._over or self._closed):
+            self._later(START_DELAY_S + GO_AGAIN_S, self._send_go)
 
     def _close(self) -> None:
         """The drain is over; soon after, whoever has not reported its end is lost."""
@@ -220,6 +235,7 @@ class Collector:
             self._book(member)
             if not (member.final or member.lost):
                 self._lose(member, "sent no final report")
+                self._take_overs.of(member, self._members.values(), self._now())
         self._end_if_all_done()
 
     def _give_up(self) -> None:
@@ -254,9 +270,14 @@ class Collector:
             self._later(SETTLE_S, lose)
 
     def _do_without(self, member: Member, how: str) -> None:
+        """Go on without a worker, if the scenario allows it and others are there; else end the load."""
         self._lose(member, how)
-        self.halt(f"{member.name} was lost")
+        if not self._take_overs.of(member, self._members.values(), self._now()):
+            self.halt(f"{member.name} was lost")
         self._end_if_all_done()
+
+    def _tell(self, kind: str, **facts: Any) -> None:
+        self._folder.event(kind, self._now(), **facts)
 
     def _lose(self, member: Member, how: str) -> None:
         member.lost = True
@@ -314,6 +335,7 @@ class Collector:
             messages.READY: self._on_ready,
             messages.SNAPSHOT: self._on_snapshot,
             messages.FAULT: self._on_fault,
+            messages.TAKEN: self._on_taken,
             messages.FINAL: self._on_final,
         }
         member = self._members.get(node)

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gevent
@@ -27,6 +28,8 @@ from loadtests.traffic import journeys
 from loadtests.traffic.payloads import task_payloads
 
 LOGINS_AT_ONCE = 20
+MARGIN_S = 2.0
+"""So much longer than a worker waits for its master, the master waits for it: who is given up has ended its load by then."""
 
 
 class Crew:
@@ -45,7 +48,7 @@ class Crew:
             _there(plan.scenario.load.recording)
         _ = plan.load  # a recording is read before the load starts
         self.payloads = task_payloads(plan.scenario.seed)
-        self.clock = RunClock(clock)
+        self.clock = RunClock(clock, plan.scenario.health.silence + MARGIN_S)
         self.recorder = Recorder(worker)
         self.network = Network()
         timeout_s = plan.scenario.target.timeout
@@ -54,14 +57,16 @@ class Crew:
         self.secret = os.environ.get(settings.JWT_SECRET, "")
         if plan.scenario.auth.mode == "mint" and not self.secret:
             raise InputError(f"the scenario mints tokens: {settings.JWT_SECRET} must be set where each worker runs")
-        self.logins = BoundedSemaphore(LOGINS_AT_ONCE)
-        self.size = len(shard(plan.scenario.load.users, worker, workers))
+        self.logins, self.catching_up = BoundedSemaphore(LOGINS_AT_ONCE), BoundedSemaphore(1)
+        own = shard(plan.scenario.load.users, worker, workers)
+        self.size = len(own)
+        """Users, those of lost workers that it took over included."""
         self.active = 0
         self.stream_digest = 0
         self.trouble: str | None = None
         self.when_ready: Callable[[], None] = lambda: None
         self.when_done: Callable[[], None] = lambda: None
-        self._numbers = iter(shard(plan.scenario.load.users, worker, workers))
+        self._numbers = deque((number, 0.0) for number in own)
         self._busy: set[gevent.Greenlet] = set()
         self._ready = self._gone = 0
 
@@ -69,11 +74,17 @@ class Crew:
         """The connections of one user."""
         return Session(self.host, self.recorder, self._listeners, self.network, self._options, user)
 
-    def enrol(self) -> int | None:
-        """The next user's number; None when Locust spawned more users than the shard has."""
-        number = next(self._numbers, None)
-        self.active += number is not None
-        return number
+    def take_over(self, users: Sequence[int], from_s: float) -> None:
+        """Expect users of a lost worker, whose turns from `from_s` on are to be played here."""
+        self.size += len(users)
+        self._numbers.extend((number, from_s) for number in users)
+
+    def enrol(self) -> tuple[int, float] | None:
+        """The next user's number, and when its turns begin; None when Locust spawned more users than there are."""
+        if not self._numbers:
+            return None
+        self.active += 1
+        return self._numbers.popleft()
 
     def ready(self, trouble: str | None = None) -> None:
         """A user has its token, or `trouble` instead."""

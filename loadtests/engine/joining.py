@@ -12,6 +12,7 @@ from locust.runners import WorkerRunner
 from loadtests.engine import messages
 from loadtests.engine.gate import JOIN
 from loadtests.engine.reporting import Reporter, worker_name
+from loadtests.engine.silence import Attention
 from loadtests.exitcodes import ExitCode
 from loadtests.scenario.schema import Health
 from loadtests.store.build import difference, this_build
@@ -71,10 +72,11 @@ class JoiningWorker(WorkerRunner):
         return f"refused by the master at {self._master}: {why}"
 
     def _watch_master(self) -> None:
+        attention = Attention()
         while True:
             asleep_s = time.monotonic()
             gevent.sleep(LOOK_S)
-            if time.monotonic() - asleep_s > 2 * LOOK_S:  # it was we who did not listen: hear first what there is
+            if not attention.fair(time.monotonic() - asleep_s > 2 * LOOK_S):
                 continue
             limit_s = Health().silence if self.reporter is None else self.reporter.silence_s
             if time.monotonic() - self._heard_s > limit_s:

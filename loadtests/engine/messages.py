@@ -11,6 +11,8 @@ master -> worker   received {number, final, halted_s, closed}   all snapshots up
 master -> worker   halt   {at_s}                             no turn due later begins
 master -> worker   close                                     the drain is over
 worker -> master   fault  {name, trouble}                    the worker cannot go on
+master -> worker   take   {number, users, from_s}            play these users too, from then on: their worker is lost
+worker -> master   taken  {number}                           it will
 worker -> master   final                                     every user has had its turns; totals
 master -> worker   refused {why, build}                      leave: another build (why is none), too late, or given up
 """
@@ -26,5 +28,7 @@ RECEIVED = "loadtest_received"
 HALT = "loadtest_halt"
 FAULT = "loadtest_fault"
 CLOSE = "loadtest_close"
+TAKE = "loadtest_take"
+TAKEN = "loadtest_taken"
 FINAL = "loadtest_final"
 REFUSED = "loadtest_refused"

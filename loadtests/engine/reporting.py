@@ -21,6 +21,7 @@ from loadtests.engine import messages
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.crew import Crew, set_crew
 from loadtests.engine.locust_stats import stats_of
+from loadtests.engine.users import SimulatedUser
 from loadtests.errors import LoadtestError, RunError
 from loadtests.measure.snapshot import Gauges
 from loadtests.scenario.plan import Plan
@@ -35,6 +36,7 @@ RESEND_AFTER_S = 2.0
 FAREWELL_S = 10.0
 """How long a worker repeats its totals and unacknowledged snapshots after its users are done, beyond a silence that may be."""
 FAREWELL_INTERVAL_S = 0.5
+SPAWNED_AT_ONCE, SPAWN_PAUSE_S = 50, 0.02
 YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 50_000, 50, 1_000_000
 """Thresholds of Python's garbage collector during the load."""
 
@@ -70,6 +72,8 @@ class Reporter:
         self._lag_us = self._opened = 0
         self._measured = (time.monotonic(), time.process_time())
         """When its use of the processor was looked at last, and what it was."""
+        self._taken = set[int]()
+        """Orders to play users of lost workers."""
         self._booked = False
         """Whether the master has this worker's totals."""
         for kind, handler in (
@@ -80,6 +84,7 @@ class Reporter:
             (messages.RECEIVED, self._on_received),
             (messages.HALT, self._on_halt),
             (messages.CLOSE, self._on_close),
+            (messages.TAKE, self._on_take),
         ):
             runner.register_message(kind, self._guarded(handler))
 
@@ -104,6 +109,7 @@ class Reporter:
         crew.when_ready = lambda: self._ready(crew)
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0
+        self._taken.clear()
         self._environment.process_exit_code = None
         self._unacknowledged.clear()
         if self._accepted is not None:
@@ -130,7 +136,7 @@ class Reporter:
             self._crew.clock.set_ahead(data["ahead_s"])
 
     def _on_go(self, data: dict[str, Any]) -> None:
-        if self._crew is None:
+        if self._crew is None or self._crew.clock.started:
             return
         self._crew.clock.go(data["start"], data["ahead_s"])
         gevent.spawn(self._report, self._crew)
@@ -156,6 +162,28 @@ class Reporter:
     def _on_close(self, _: dict[str, Any]) -> None:
         if self._crew is not None:
             self._crew.close()
+
+    def _on_take(self, data: dict[str, Any]) -> None:
+        """Play users of a lost worker too. Without users of one's own that are still there, the load is over."""
+        crew, number = self._crew, data["number"]
+        if crew is None or not crew.active:
+            return
+        if number not in self._taken:
+            self._taken.add(number)
+            crew.take_over(data["users"], data["from_s"])
+            crew.when_ready = lambda: self._all_taken_over(crew)
+            gevent.spawn(self._spawn, len(data["users"]))
+        self._send(messages.TAKEN, {"number": number})
+
+    def _spawn(self, users: int) -> None:
+        """More users, a few at a time, for those that are there go on meanwhile."""
+        for done in range(0, users, SPAWNED_AT_ONCE):
+            self._runner.spawn_users({SimulatedUser.__name__: min(SPAWNED_AT_ONCE, users - done)})
+            gevent.sleep(SPAWN_PAUSE_S)
+
+    def _all_taken_over(self, crew: Crew) -> None:
+        if crew.trouble:
+            self._send(messages.FAULT, {"name": self._name, "trouble": crew.trouble})
 
     @property
     def silence_s(self) -> float:

@@ -2,9 +2,12 @@
 
 import logging
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from typing import TypeVar
 
+import gevent
 from locust import User
 from locust.env import Environment
 from locust.exception import StopUser
@@ -39,11 +42,11 @@ class SimulatedUser(User):
 
     def on_start(self) -> None:
         """Take a number of the shard and get a token, before the load starts."""
-        number = self._crew.enrol()
-        if number is None:
+        enrolled = self._crew.enrol()
+        if enrolled is None:
             log.info("a user more than the plan has: idle")
             raise StopUser
-        self.number = number
+        self.number, self._from_s = number, _ = enrolled
         self._digest = StreamDigest(number)
         self._session = self._crew.new_session(self)
         self._credentials = Credentials(self._crew, self._session, number)
@@ -54,7 +57,23 @@ class SimulatedUser(User):
             except Exception as error:  # whatever it is, the master must hear of it, or it waits for this user
                 log.exception("user %d: cannot log in", number)
                 trouble = f"user {number} cannot log in: {type(error).__name__}: {error}"
-            self._crew.ready(trouble)
+        self._turns = self._planned()
+        self._crew.ready(trouble)
+
+    def _planned(self) -> Iterator[Turn]:
+        """All turns of an open load, from when they are this worker's."""
+        plan = self._crew.plan
+        if isinstance(plan.load, ClosedLoad):
+            return iter(())
+        turns = turns_of(plan.load, plan.mix, plan.scenario.seed, self.number, self._from_s)
+        if not self._from_s:
+            return turns
+        # What is over has to be drawn all the same: one user after the other, and the others get as much time.
+        with self._crew.catching_up:
+            begun_s = time.perf_counter()
+            first = list(islice(turns, 1))
+            gevent.sleep(time.perf_counter() - begun_s)
+        return chain(first, turns)
 
     def live(self) -> None:
         """All turns of the user, then its end."""
@@ -62,13 +81,12 @@ class SimulatedUser(User):
         try:
             crew.clock.wait_for_go()
             self._credentials.begin()
-            load, seed = crew.plan.load, crew.plan.scenario.seed
+            load = crew.plan.load
             if isinstance(load, ClosedLoad):
-                self._think_and_act(ThinkingUser(load, crew.plan.mix, user_draws(seed, self.number)))
-            else:
-                for turn in turns_of(load, crew.plan.mix, seed, self.number):
-                    if not self._take(turn):
-                        break
+                self._think_and_act(ThinkingUser(load, crew.plan.mix, user_draws(crew.plan.scenario.seed, self.number)))
+            for turn in self._turns:
+                if not self._take(turn):
+                    break
             if crew.clock.now() < crew.plan.scenario.load.total_s:
                 self._wait_until(crew.plan.scenario.load.total_s)  # at work, though with nothing more to do
         finally:
@@ -102,7 +120,7 @@ class SimulatedUser(User):
 
     def _think_and_act(self, thinker: ThinkingUser) -> None:
         clock = self._crew.clock
-        turn = thinker.next(max(0.0, clock.now()))
+        turn = thinker.next(max(self._from_s, clock.now()))
         while turn is not None and self._take(turn):
             turn = thinker.next(clock.now())
 

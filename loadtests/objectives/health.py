@@ -69,7 +69,7 @@ def judge_health(facts: HealthFacts, limits: HealthLimits) -> list[Result]:
     """Every check, in the order in which a reader wants them."""
     return [
         _flag("complete", "the load ran to its planned end", facts.finished, facts.aborted),
-        _flag("workers", "every worker reported its end", "; ".join(facts.lost_workers) or None),
+        _flag("workers", "every worker reported its end, or others took over", "; ".join(facts.lost_workers) or None),
         _count("snapshots", "missing snapshots", facts.missing_snapshots),
         _flag("ledger", "the ledger balances", "; ".join(facts.imbalances) or None),
         _users(facts),

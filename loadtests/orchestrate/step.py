@@ -117,7 +117,6 @@ def result_of(number: int, step: Step, length_s: float, outcome: Outcome, embedd
     verdict, found = outcome.verdict, shortages_of(evidence)
     unhealthy = [result for result in verdict.health if result.status == "fail"]
     party = None if verdict.word == "pass" else _party(unhealthy, evidence, found, embedded)
-    first, last = evidence.steady_s
     return StepResult(
         number=number,
         rate=step.rate,
@@ -127,7 +126,7 @@ def result_of(number: int, step: Step, length_s: float, outcome: Outcome, embedd
         verdict=verdict.word,
         passed=None if verdict.word == "invalid" and party is None else verdict.word == "pass",
         party=party,
-        achieved=round(evidence.steady_ok.get(None, 0) / (last - first), 3),
+        achieved=round(evidence.rate, 3),
         latency_ms=_latency_ms(evidence.total.response_time),
         broke=first_to_break(evidence, verdict) if party in ("target", "machine") else None,
         doubts=[f"{one.name}: {one.observed_text} (asked: {one.objective})" for one in unhealthy],

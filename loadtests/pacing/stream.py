@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import dropwhile
 from typing import NamedTuple
 
 from loadtests.pacing.draws import Draws, user_draws
@@ -50,8 +51,12 @@ PlannedLoad = OpenLoad | RecordedLoad
 """Loads whose whole stream is known beforehand."""
 
 
-def turns_of(load: PlannedLoad, mix: Mix, seed: int, user: int) -> Iterator[Turn]:
-    """Every turn of one user, in order of time."""
+def turns_of(load: PlannedLoad, mix: Mix, seed: int, user: int, from_s: float = 0.0) -> Iterator[Turn]:
+    """Every turn of one user, in order of time, that is due at `from_s` or later."""
+    return dropwhile(lambda turn: turn.due_s < from_s, _turns_of(load, mix, seed, user))
+
+
+def _turns_of(load: PlannedLoad, mix: Mix, seed: int, user: int) -> Iterator[Turn]:
     draws = user_draws(seed, user)
     if isinstance(load, OpenLoad):
         return open_turns(load, mix, draws)

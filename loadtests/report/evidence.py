@@ -96,26 +96,39 @@ class Evidence:
         return whole.get("", Series())
 
     @property
+    def rate(self) -> float:
+        """Requests of the mix that were answered without failure, per second of the steady part."""
+        return self.steady_ok.get(None, 0) / self.rated_seconds if self.rated_seconds else 0.0
+
+    @property
     def steady_s(self) -> tuple[int, int]:
         """First second of the steady part and the one after its last; whole seconds, as windows are."""
         return self.plan.steady_seconds(self.end_s)
 
     @cached_property
+    def rated_seconds(self) -> int:
+        """How many seconds of the steady part rates are taken from: all in which every user was there."""
+        return sum(not self.losses.in_hole(second) for second in range(*self.steady_s))
+
+    @cached_property
     def steady_ok(self) -> dict[str | None, int]:
-        """Requests answered without failure in the steady part, by name; None for the whole mix."""
+        """Requests answered without failure in the seconds that rates are taken from, by name; None for the whole mix."""
         first, last = self.steady_s
         found: Counter[str | None] = Counter()
         for second, by_name in self.totals.ok_by_second:
             for name, count in by_name.items():
-                inside = count if first <= second < last else 0
+                inside = count if first <= second < last and not self.losses.in_hole(second) else 0
                 found[name] += inside
                 found[None] += 0 if name in AUTH_SERIES else inside
         return dict(found)
 
     @property
     def stream(self) -> str | None:
-        """Hash of the stream that was carried out; None for closed or unfinished loads, whose stream is not the plan's."""
-        if isinstance(self.plan.load, ClosedLoad) or not self.finals:
+        """Hash of the stream that was carried out; None for closed or unfinished loads, whose stream is not the plan's.
+
+        Nor is that of a load that lost a worker.
+        """
+        if isinstance(self.plan.load, ClosedLoad) or not self.finals or self.losses:
             return None
         return self.plan.stream_hash(sum(final.stream_digest for final in self.finals) % DIGEST_MODULUS)
 
@@ -147,6 +160,7 @@ class Evidence:
             finals=self.finals,
             lost_in_flight=losses.in_flight,
             unreported=losses.unreported if losses else None,
+            missed=losses.missed,
             accepted=self.accepted,
             tasks=self.tasks.ledger if self.tasks else None,
         )
@@ -180,12 +194,11 @@ class Evidence:
 
     def facts(self) -> Facts:
         """What objectives ask about."""
-        first, last = self.steady_s
         return Facts(
             series=self.totals.series,
             total=self.total,
             steady_ok=self.steady_ok,
-            steady_s=float(last - first),
+            steady_s=float(self.rated_seconds),
             gauges=self.gauges(),
             doubts=self.probed.doubts(),
             silences=self._silence,

@@ -14,6 +14,7 @@ WORDS = {
     "abort": "load aborted",
     "stop": "load over",
     "worker_lost": "worker lost",
+    "users_taken_over": "users taken over",
     "worker_silent": "worker heard again",
     "worker_refused": "worker refused",
     "process_ended": "process ended",
@@ -38,7 +39,7 @@ FIELDS = {
     **dict.fromkeys(("fate", "how", "kind", "name", "reason", "service", "slowest", "why"), ""),
 }
 """Words for fields whose names are none, or say nothing beside their values."""
-HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase"}
+HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase", "by"}
 """For programs only, or told elsewhere on the page; `phase` becomes part of the event's name."""
 ZERO_IS_NONE = {"duplicated", "extra"}
 LEFT_OUT = ("worker_final", "worker_joined", "unaccounted_tasks")

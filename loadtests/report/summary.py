@@ -29,7 +29,7 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
     """
     first, last = evidence.steady_s
     total = evidence.total
-    rate, due = evidence.steady_ok.get(None, 0) / (last - first), due_rate(evidence.plan, first, last)
+    rate, due = evidence.rate, due_rate(evidence.plan, first, last)
     series = {name: _series(series) for name, series in sorted(evidence.totals.series.items())}
     return {
         "version": VERSION,

@@ -63,6 +63,7 @@ def judge(evidence: Evidence) -> Verdict:
         *_doubts(evidence, objectives),
         *_clocks(evidence),
         *_silences(evidence),
+        *_take_overs(evidence),
         *_following(evidence),
         *_gaps(evidence),
     ]
@@ -108,6 +109,14 @@ def _silences(evidence: Evidence) -> Iterator[str]:
     for event in evidence.events_of("worker_silent"):
         until = "before the load" if event["at_s"] is None else f"until {event['at_s']:.1f} s into the load"
         yield f"{event['name']} was not heard for {event['silent_s']:g} s, {until}; it went on, and reported it afterwards"
+
+
+def _take_overs(evidence: Evidence) -> Iterator[str]:
+    """Workers that were lost in a load that may go on without them."""
+    losses = evidence.losses
+    if losses.compensated:
+        unknown = f"{losses.unreported:,} turns at the most are unreported, {losses.missed:,} were missed"
+        yield "; ".join([*losses.compensated, unknown])
 
 
 def _following(evidence: Evidence) -> Iterator[str]:

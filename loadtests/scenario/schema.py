@@ -249,6 +249,9 @@ class Health(Table):
     """Largest doubt about when a worker's clock says it is; how far it is off is measured and taken out."""
     silence: Annotated[Duration, Field(ge=2)] = 15.0
     """How long master and worker wait for a word of each other; then the worker ends its load, and is lost."""
+    lost_worker: Literal["invalid", "compensate"] = "invalid"
+    """What a lost worker does to the run. `compensate`: the others take its users over, and what nobody sent meanwhile must fit
+    into what `offered` leaves."""
 
 
 class Scenario(Table):

@@ -6,7 +6,7 @@
 
 After a drain nothing is in flight, except with a worker that was lost: then it is what that worker had in flight at its last
 report. What such a worker did after its last report is unknown; how many turns that can be at the most is known from the plan,
-and stands in the ledger as `unreported`.
+and stands in the ledger as `unreported`. Where others take such a worker's users over, `missed` is what was due until then.
 
 A task that is lost, unfinished, duplicated or foreign is the target's fault and not the books': objectives ask for it.
 
@@ -107,6 +107,8 @@ class Ledger:
     """Requests in flight at the last reports of the workers that were lost."""
     unreported: int | None = None
     """Most turns that lost workers can have begun after their last reports; None when none was lost."""
+    missed: int = 0
+    """Turns of lost workers that nobody took, until others took over."""
     accepted: int = 0
     """How often the target took on a task, as the workers wrote it down."""
     tasks: TaskLedger | None = None
@@ -194,6 +196,7 @@ class Ledger:
                 "authentication": counts.unplanned,
             },
             "unreported": self.unreported,
+            "missed": self.missed,
             "tasks": None if tasks is None else tasks.to_json(),
             "workers": [
                 {
