@@ -9,7 +9,7 @@ import pytest
 from loadtests.measure.snapshot import Counts, Gauges
 from loadtests.pacing.draws import user_draws
 from loadtests.pacing.shard import shard
-from loadtests.pacing.stream import OpenLoad, open_turns
+from loadtests.pacing.stream import OpenLoad, open_turns, turns_of
 from loadtests.report.losses import find_losses
 from loadtests.scenario.plan import Plan
 from loadtests.store.windows import Totals
@@ -138,3 +138,55 @@ def test_backlog_is_within_the_bound(tmp_path: Path) -> None:
     events = [START, final(0, told), lost(1, 30.0)]
     assert after > 30
     assert find_losses(plan, totals({0: 9, 1: 4}, turns=told + before), events).unreported >= after
+
+
+def moved(worker: int, from_s: float | None, *by: int) -> dict[str, Any]:
+    """The event of others who take a worker's users over."""
+    return {
+        "event": "users_taken_over",
+        "worker": worker,
+        "name": f"worker-{worker + 1}",
+        "users": 5,
+        "from_s": from_s,
+        "by": by,
+    }
+
+
+def test_hole_of_a_loss_by_hand(tmp_path: Path) -> None:
+    """Five users at one turn a second: told until 5 s, lost at 8 s, taken over from 10 s of 10 on or from 9 s on."""
+    plan, told = plan_of(tmp_path), sum(due_s < 5.0 for due_s in due_times(plan_of(tmp_path), 1, 2))
+    assert plan.scenario.load.total_s == 10.0
+    for from_s, missed, words in ((9.0, 5, "its 5 users were taken over from 9.0 s on"), (None, 10, "the load ended before")):
+        played = len(due_times(plan, 0, 2)) + sum(due_s >= (from_s or 99.0) for due_s in due_times(plan, 1, 2))
+        by = (0,) if from_s else ()
+        events = [START, final(0, played), lost(1, 8.0), moved(1, from_s, *by)]
+        losses = find_losses(plan, totals({0: 9, 1: 4}, turns=played + told), events)
+        assert (losses.stories, losses.unreported, losses.missed) == ((), 15, missed)
+        assert words in losses.compensated[0] and losses.compensated[0].startswith("worker-2 stopped answering 8.0 s")
+        hole = [second for second in range(10) if losses.in_hole(second)]
+        assert hole == list(range(5, 9 if from_s else 10))
+        assert losses
+
+
+def test_heir_that_is_lost_too(tmp_path: Path) -> None:
+    """It had ten users since 4 s: all that it did not report of them is unreported, and missed until the third has them."""
+    plan = plan_of(tmp_path)
+    start = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2", "2": "worker-3"}}
+    events = [start, final(2), lost(0, 2.0), moved(0, 4.0, 1), lost(1, 6.0), moved(1, 8.0, 2)]
+    losses = find_losses(plan, totals({0: 1, 1: 5, 2: 9}, turns=0), events)
+    users = [sorted(shard(10, worker, 3)) for worker in range(3)]
+    due = [[turn.due_s for turn in turns_of(plan.load, plan.mix, plan.scenario.seed, user)] for user in range(10)]  # type: ignore[arg-type]
+
+    def count(of: list[int], begin_s: float, end_s: float) -> int:
+        return sum(begin_s <= due_s < end_s for user in of for due_s in due[user])
+
+    assert losses.missed == count(users[0], 2.0, 4.0) + count(users[0] + users[1], 6.0, 8.0)
+    assert losses.unreported == count(users[0], 0.0, 2.0) + count(users[1], 0.0, 6.0) + count(users[0], 4.0, 6.0)
+    assert [losses.in_hole(second) for second in range(10)] == [second in (2, 3, 6, 7) for second in range(10)]
+
+
+def test_a_worker_that_was_not_excused_beside_one_that_was(tmp_path: Path) -> None:
+    """Each is told where it belongs."""
+    start = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2", "2": "worker-3"}}
+    losses = find_losses(plan_of(tmp_path), totals({}), [start, final(0), lost(1, 2.0), moved(1, 4.0, 0, 2), lost(2, 6.0)])
+    assert [story.split()[0] for story in losses.compensated + losses.stories] == ["worker-2", "worker-3"]

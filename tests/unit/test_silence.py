@@ -1,6 +1,6 @@
-"""A worker's silence is told once, when it is over, and only if it was long."""
+"""A worker's silence is told once, when it is over, and only if it was long; who slept does not blame the other for it."""
 
-from loadtests.engine.silence import NOTICED_S, Silence
+from loadtests.engine.silence import NOTICED_S, Attention, Silence
 
 
 def _told(*silent_s: float) -> list[float | None]:
@@ -28,3 +28,18 @@ def test_one_that_goes_on_is_known() -> None:
     silence = Silence()
     silence.now(6.0)
     assert silence.seconds == 6.0
+
+
+def _fair(*overslept: bool) -> list[bool]:
+    attention = Attention()
+    return [attention.fair(one) for one in overslept]
+
+
+def test_whoever_slept_hears_first_what_there_is() -> None:
+    """Then silences count again."""
+    assert _fair(False, True, False, True, False) == [True, False, True, False, True]
+
+
+def test_whoever_is_always_late_looks_every_other_time() -> None:
+    """Or it would never find out that nobody is there."""
+    assert _fair(True, True, True, True) == [False, True, False, True]
