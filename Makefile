@@ -38,7 +38,7 @@ flags = $(if $(USERS),--users "$(USERS)") $(if $(DURATION),--duration "$(DURATIO
 	$(if $(INFLUX),--influx "$(INFLUX)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-db lock clean test-hosts env up down logs test-containers bench-sizes
+.PHONY: help setup setup-dev loadtest doctor audit capacity nightly validate test test-unit check lint types format docs dashboards bench bench-stack bench-metrics bench-probes bench-ledger bench-capacity bench-compare bench-master bench-db lock clean test-hosts env up down logs test-containers bench-sizes
 
 help: ## this list
 	@echo 'make loadtest [USERS= SCENARIO=phase5 DURATION= WORKERS= HOST= STACK=auto|embedded|compose|none SEED= SPEED= OUT= SERVERS=wheels|system METRICS_PORT= INFLUX=]'
@@ -146,6 +146,9 @@ bench-ledger: setup ## memory and time of a million accepted tasks, from the wor
 
 bench-sizes: setup ## what a second of a run weighs by workers and endpoints, seconds (FOLDER=results/... for the bytes of answers); writes docs/big-loads.md
 	@.venv/bin/python -m benchmarks.sizes $(if $(FOLDER),--run "$(FOLDER)")
+
+bench-master: setup ## what the master costs by the number of its workers, 5 minutes on a quiet machine; writes docs/big-loads.md
+	@.venv/bin/python -m benchmarks.master
 
 bench-capacity: setup ## how far this machine goes and what a request costs each service, 40 minutes; writes docs/capacity.md
 	@sh scripts/install_packages.sh nginx:nginx-light

@@ -38,10 +38,10 @@ class TakeOvers:
         facts: dict[str, Any] = {"worker": lost.worker, "name": lost.name, "users": len(self._holdings.of(lost.worker))}
         from_s = round(max(0.0, now_s) + self._notice_s(lost, max(1, len(heirs)), now_s), 3)
         if not heirs or from_s >= self._plan.scenario.load.total_s:
-            self._told("users_taken_over", **facts, from_s=None, by=[], how="not any more: the load ends")
+            self._told("users_taken_over", **facts, from_s=None, heirs=[], how="not any more: the load ends")
             return True
         shares = self._holdings.hand_over(lost.worker, [heir.worker for heir in heirs], from_s)
-        self._told("users_taken_over", **facts, from_s=from_s, by=sorted(shares))
+        self._told("users_taken_over", **facts, from_s=from_s, heirs=sorted(shares))
         for heir in heirs:
             self._given += 1
             order = {"number": self._given, "users": shares[heir.worker], "from_s": from_s}

@@ -60,7 +60,7 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
                 yield f"{event['name']} was silent for {event['silent_s']:g} s and is back"
             case "worker_lost":
                 yield f"{event['name']} was lost: {event['how']}"
-            case "users_taken_over" if event["by"]:
+            case "users_taken_over" if event["heirs"]:
                 yield f"its {event['users']:,} users are taken over from {event['from_s']:.1f} s into the load on"
 
 

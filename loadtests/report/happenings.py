@@ -39,7 +39,7 @@ FIELDS = {
     **dict.fromkeys(("fate", "how", "kind", "name", "reason", "service", "slowest", "why"), ""),
 }
 """Words for fields whose names are none, or say nothing beside their values."""
-HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase", "by"}
+HIDDEN = {"event", "at_s", "time", "epoch", "time_s", "clocks", "observed", "phase", "heirs"}
 """For programs only, or told elsewhere on the page; `phase` becomes part of the event's name."""
 ZERO_IS_NONE = {"duplicated", "extra"}
 LEFT_OUT = ("worker_final", "worker_joined", "unaccounted_tasks")

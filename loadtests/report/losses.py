@@ -92,8 +92,8 @@ class _Tenure:
 def _tenures(plan: Plan, missing: Sequence[int], workers: int, events: Sequence[dict[str, Any]]) -> dict[int, _Tenure]:
     holdings = Holdings(plan.scenario.load.users, workers)
     for event in events:
-        if event["event"] == "users_taken_over" and event["by"]:
-            holdings.hand_over(event["worker"], event["by"], event["from_s"])
+        if event["event"] == "users_taken_over" and event["heirs"]:
+            holdings.hand_over(event["worker"], event["heirs"], event["from_s"])
     lost_at = {event["worker"]: event["at_s"] for event in events if event["event"] == "worker_lost"}
     return {one: _Tenure(holdings.of(one), lost_at.get(one) or plan.scenario.load.total_s) for one in missing}
 

@@ -140,7 +140,7 @@ def test_backlog_is_within_the_bound(tmp_path: Path) -> None:
     assert find_losses(plan, totals({0: 9, 1: 4}, turns=told + before), events).unreported >= after
 
 
-def moved(worker: int, from_s: float | None, *by: int) -> dict[str, Any]:
+def moved(worker: int, from_s: float | None, *heirs: int) -> dict[str, Any]:
     """The event of others who take a worker's users over."""
     return {
         "event": "users_taken_over",
@@ -148,7 +148,7 @@ def moved(worker: int, from_s: float | None, *by: int) -> dict[str, Any]:
         "name": f"worker-{worker + 1}",
         "users": 5,
         "from_s": from_s,
-        "by": by,
+        "heirs": heirs,
     }
 
 
@@ -158,8 +158,8 @@ def test_hole_of_a_loss_by_hand(tmp_path: Path) -> None:
     assert plan.scenario.load.total_s == 10.0
     for from_s, missed, words in ((9.0, 5, "its 5 users were taken over from 9.0 s on"), (None, 10, "the load ended before")):
         played = len(due_times(plan, 0, 2)) + sum(due_s >= (from_s or 99.0) for due_s in due_times(plan, 1, 2))
-        by = (0,) if from_s else ()
-        events = [START, final(0, played), lost(1, 8.0), moved(1, from_s, *by)]
+        heirs = (0,) if from_s else ()
+        events = [START, final(0, played), lost(1, 8.0), moved(1, from_s, *heirs)]
         losses = find_losses(plan, totals({0: 9, 1: 4}, turns=played + told), events)
         assert (losses.stories, losses.unreported, losses.missed) == ((), 15, missed)
         assert words in losses.compensated[0] and losses.compensated[0].startswith("worker-2 stopped answering 8.0 s")
