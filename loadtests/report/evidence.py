@@ -255,9 +255,12 @@ class Evidence:
         return [WorkerClock(names[worker], begun[worker], readings[worker]) for worker in sorted(ended)]
 
     def _planned(self) -> int:
-        load, scenario = self.plan.load, self.plan.scenario
-        if isinstance(load, ClosedLoad) or self.events_of("halt"):
-            return self.totals.counts.scheduled
+        """Turns of the plan; of a closed load, which plans nothing but users, as many as all of them would have had."""
+        load, scenario, scheduled = self.plan.load, self.plan.scenario, self.totals.counts.scheduled
+        if self.events_of("halt"):
+            return scheduled
+        if isinstance(load, ClosedLoad):
+            return round(scheduled / (1.0 - self.losses.away)) if self.losses.away < 1.0 else scheduled
         return planned_turns(load, self.plan.mix, scenario.seed, scenario.load.users)
 
     def _unfinished(self) -> str | None:

@@ -27,6 +27,9 @@ class Losses:
     holes: tuple[tuple[float, float], ...] = ()
     """From the last report of each compensated worker until others took over, in seconds of the load."""
 
+    away: float = 0.0
+    """Share of all users' time in which the users of compensated workers were not there."""
+
     def in_hole(self, second: int) -> bool:
         """Whether users were missing in a second of the load."""
         return any(begin_s < second + 1 and second < end_s for begin_s, end_s in self.holes)
@@ -49,13 +52,15 @@ def find_losses(plan: Plan, totals: Totals, events: Sequence[dict[str, Any]]) ->
         return Losses(())
     moves = {worker: move for worker, move in moves.items() if worker in stories}
     tenures = _tenures(plan, missing, len(names), events)
+    holes = {worker: (_silent_since(totals, worker), _taken_over_s(move)) for worker, move in moves.items()}
     return Losses(
         stories=tuple(story for worker, story in stories.items() if worker not in moves),
         in_flight=sum(totals.last[worker][1].in_flight for worker in missing if worker in totals.last),
         unreported=_unreported(plan, totals, tenures, events),
         compensated=tuple(f"{stories[worker]}; {_move(move)}" for worker, move in moves.items()),
         missed=sum(_missed(plan, tenures[worker], move) for worker, move in moves.items()),
-        holes=tuple((_silent_since(totals, worker), _taken_over_s(move)) for worker, move in moves.items()),
+        holes=tuple(holes.values()),
+        away=_away(plan, tenures, holes),
     )
 
 
@@ -130,3 +135,11 @@ def _missed(plan: Plan, had: _Tenure, move: Mapping[str, Any]) -> int:
         sum(had.until_s < turn.due_s < from_s for turn in turns_of(load, plan.mix, plan.scenario.seed, user, since_s))
         for user, since_s in had.users.items()
     )
+
+
+def _away(plan: Plan, tenures: Mapping[int, _Tenure], holes: Mapping[int, tuple[float, float]]) -> float:
+    load = plan.scenario.load
+    user_s = sum(
+        len(tenures[one].users) * max(0.0, min(end_s, load.total_s) - begin_s) for one, (begin_s, end_s) in holes.items()
+    )
+    return min(1.0, user_s / (load.users * load.total_s))

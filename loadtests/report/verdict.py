@@ -115,8 +115,10 @@ def _take_overs(evidence: Evidence) -> Iterator[str]:
     """Workers that were lost in a load that may go on without them."""
     losses = evidence.losses
     if losses.compensated:
-        unknown = f"{losses.unreported:,} turns at the most are unreported, {losses.missed:,} were missed"
-        yield "; ".join([*losses.compensated, unknown])
+        hole = (
+            f"{losses.missed:,} were missed" if losses.missed else f"users were away for {losses.away * 100:.2g} % of the load"
+        )
+        yield "; ".join([*losses.compensated, f"{losses.unreported:,} turns at the most are unreported, {hole}"])
 
 
 def _following(evidence: Evidence) -> Iterator[str]:

@@ -190,3 +190,11 @@ def test_a_worker_that_was_not_excused_beside_one_that_was(tmp_path: Path) -> No
     start = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2", "2": "worker-3"}}
     losses = find_losses(plan_of(tmp_path), totals({}), [start, final(0), lost(1, 2.0), moved(1, 4.0, 0, 2), lost(2, 6.0)])
     assert [story.split()[0] for story in losses.compensated + losses.stories] == ["worker-2", "worker-3"]
+
+
+def test_hole_of_a_closed_load_is_time(tmp_path: Path) -> None:
+    """Five of ten users were away from second 4 to 7 of 10: 15 % of all users' time, for which turns have to be imagined."""
+    plan = plan_of(tmp_path, changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["2s", "3s"]'))
+    losses = find_losses(plan, totals({0: 9, 1: 3}), [START, final(0), lost(1, 6.0), moved(1, 7.0, 0)])
+    assert losses.away == pytest.approx(0.15) and losses.missed == 0
+    assert find_losses(plan, totals({0: 9, 1: 3}), [START, final(0), lost(1, 6.0), moved(1, None)]).away == pytest.approx(0.3)
