@@ -15,15 +15,14 @@ from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order
+from loadtests.engine.record import Record
 from loadtests.engine.takeover import TakeOvers
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.snapshot import Snapshot
-from loadtests.measure.window import Window, WindowMerger
+from loadtests.measure.window import Window
 from loadtests.scenario.plan import Plan
-from loadtests.store.accepted import MASTER, AcceptedWriter
 from loadtests.store.folder import RunFolder
-from loadtests.store.windows import WindowWriter
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +54,11 @@ class Collector:
     ) -> None:
         self._environment, self._runner = environment, runner
         self._plan, self._host, self._folder = plan, host, folder
-        self._sealed = sealed
-        """Told of each window that has been written."""
-        self._windows = WindowWriter(folder.file("windows.jsonl"))
-        self._accepted = AcceptedWriter(folder, MASTER)
         self._clock = SteadyClock()
         """By which the run goes: the start of the load, and what workers' clocks are compared with."""
         send, nodes = runner.send_message, nodes_in_order(runner)
         self._members = {node: Member(index, node, send, self._clock.now) for index, node in enumerate(nodes)}
-        self._merger = WindowMerger(len(self._members))
+        self._record = Record(folder, len(self._members), sealed)
         self._take_overs = TakeOvers(plan, len(self._members), send, self._tell)
         self._start_epoch: float | None = None
         self._halted = False
@@ -117,7 +112,7 @@ class Collector:
             member.ahead[data["number"]] = data
         while (following := member.ahead.pop(member.received + 1, None)) is not None:
             member.received += 1
-            self._take(Snapshot.from_json(following))
+            self._record.take(Snapshot.from_json(following))
         self._acknowledge(member, member.received)
 
     def _acknowledge(self, member: Member, number: int) -> None:
@@ -166,16 +161,7 @@ class Collector:
         clock = member.clock_after.best
         facts = {"missing": missing, "clock": clock and clock.to_json()}
         self._folder.event("worker_final", self._now(), **facts, report=member.totals)
-        self._release(member)
-
-    def _take(self, snapshot: Snapshot) -> None:
-        self._accepted.append(snapshot.accepted)
-        self._write(self._merger.add(snapshot))
-
-    def _write(self, windows: list[Window]) -> None:
-        self._windows.append(*windows)
-        for window in windows:
-            self._sealed(window)
+        self._record.release(member.worker)
 
     # The course of the run.
 
@@ -284,10 +270,7 @@ class Collector:
         self._folder.event("worker_lost", self._now(), worker=member.worker, name=member.name, how=how)
         if isinstance(self._runner, GatedMaster):
             self._runner.turn_away(member.node)
-        self._release(member)
-
-    def _release(self, member: Member) -> None:
-        self._write(self._merger.forget(member.worker))
+        self._record.release(member.worker)
 
     def _end_if_all_done(self) -> None:
         if all(member.final or member.lost for member in self._members.values()):
@@ -297,7 +280,7 @@ class Collector:
         if self._over:
             return
         self._over = True
-        self._write(self._merger.close())
+        self._record.close()
         self._folder.event("stop", self._now())
         self._quit(code)
 
