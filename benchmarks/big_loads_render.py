@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from loadtests.orchestrate.preflight import SPARE_DESCRIPTORS
+from loadtests.engine.descriptors import SPARE_DESCRIPTORS
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "big_loads.md.j2"
