@@ -132,7 +132,7 @@ def test_a_test_cluster_fires_nothing_by_itself() -> None:
 
 
 def test_the_migration_outlasts_the_start_of_its_database() -> None:
-    """Applied together, PostgreSQL needs minutes: the migration is tried for as long as docs/kubernetes.md waits, more or less."""
+    """Applied together, PostgreSQL needs minutes: the migration is tried for most of the time that docs/kubernetes.md waits."""
     _, patch = kustomization("k8s-test")["patches"]
     (operation,) = yaml.safe_load(patch["patch"])
     assert (patch["target"], operation["op"], operation["path"]) == (
