@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from loadtests.orchestrate.preflight import SPARE_DESCRIPTORS
+from loadtests.engine.descriptors import SPARE_DESCRIPTORS
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "big_loads.md.j2"
@@ -48,11 +48,13 @@ def figures(
     """What was measured, in the units of the formulas."""
     ten, master, tasks = generator["ten_thousand"], generator["master"], ledger["tasks"]["1000000"]
     slope = sizes["slopes"]["2"]
-    few = ledger["tasks"]["10000"]["follow"]["peak_mb"]
+    few = ledger["tasks"]["10000"]
     return {
         "made": sizes["measured"]["date"],
         "generator_date": generator["measured"]["date"],
         "request_us": ten["cpu_us"],
+        "beside_us": fmean(run["cpu_s_per_request"]["generator"] for run in capacity["demands"]) * 1e6,
+        "beside_rate": fmean(run["rate"] for run in capacity["demands"]),
         "user_kb": ten["rss_mb"] * 1000 / ten["users"],
         "spare": SPARE_DESCRIPTORS,
         "busy": BUSY,
@@ -65,9 +67,11 @@ def figures(
         "window": slope["window_bytes"],
         "points": slope["points"],
         "point_bytes": slope["point_bytes"],
+        "task_bytes": sizes["task_bytes"],
         "task_disk": tasks["remember"]["bytes"] / 1e6,
-        "follow_base": few,
-        "follow_mb": (tasks["follow"]["peak_mb"] - few) / 0.99,
+        "remember_us": (tasks["remember"]["seconds"] - few["remember"]["seconds"]) / 0.99,
+        "follow_base": few["follow"]["peak_mb"],
+        "follow_mb": (tasks["follow"]["peak_mb"] - few["follow"]["peak_mb"]) / 0.99,
         "follow_s": tasks["follow"]["seconds"],
         "api_us": fmean(run["cpu_s_per_request"]["api"] for run in capacity["demands"]) * 1e6,
         "postgres_us": fmean(run["cpu_s_per_request"]["postgres"] for run in capacity["demands"]) * 1e6,
@@ -86,6 +90,7 @@ def _column(rate: int, known: Mapping[str, Any]) -> dict[str, str]:
     return {
         "rate": f"{rate:,}",
         "workers": f"{workers:,}",
+        "workers_beside": f"{math.ceil(rate * known['beside_us'] * 1e-6 / BUSY):,}",
         "users": f"{each:,}",
         "memory": f"{each * known['user_kb'] / 1000:,.0f} MB",
         "descriptors": f"{each + SPARE_DESCRIPTORS:,}",
@@ -99,6 +104,8 @@ def _column(rate: int, known: Mapping[str, Any]) -> dict[str, str]:
         "series": f"{points + PROBES:,.0f}",
         "folder": f"{(window * MINUTES * 60) / 1e6:,.0f} MB",
         "tasks": f"{accepted:,.0f}",
+        "task_rate": f"{rate * CREATES * known['task_bytes'] / 1e6:,.1f} MB/s",
+        "task_cores": f"{rate * CREATES * known['remember_us'] * 1e-6:,.2f}",
         "task_disk": f"{accepted * known['task_disk'] / 1e9:,.1f} GB",
         "follow": f"{known['follow_base'] + known['follow_mb'] * accepted / 1e6:,.0f} MB",
         "follow_s": f"{known['follow_s'] * accepted / 1e6 / 60:,.0f} min",

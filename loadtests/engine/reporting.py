@@ -20,6 +20,7 @@ from locust.runners import Runner
 from loadtests.engine import messages
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.crew import Crew, set_crew
+from loadtests.engine.descriptors import raise_descriptor_limit
 from loadtests.engine.locust_stats import stats_of
 from loadtests.engine.users import SimulatedUser
 from loadtests.errors import LoadtestError, RunError
@@ -106,6 +107,7 @@ class Reporter:
 
     def _on_plan(self, data: dict[str, Any]) -> None:
         crew = Crew(Plan.from_json(data["plan"]), data["host"], data["worker"], data["workers"], self._stats, self._clock)
+        raise_descriptor_limit(crew.size, "this worker")  # on another machine, or in a pod, nobody did
         crew.when_ready = lambda: self._ready(crew)
         crew.when_done = lambda: gevent.spawn(self._finish, crew)
         self._crew, self._window, self._booked, self._opened = crew, -1, False, 0

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import resource
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,22 +17,7 @@ from loadtests.orchestrate.ports import port_is_free
 from loadtests.scenario.plan import Plan
 from loadtests.traffic import tokens
 
-SPARE_DESCRIPTORS = 200
-"""Files, pipes and listening sockets of a process beside its users' connections."""
 TIMEOUT_S = 5.0
-
-
-def raise_descriptor_limit(connections: int, process: str) -> None:
-    """Let this process's children open `connections` sockets each. Raises InputError when the hard limit forbids it."""
-    needed = connections + SPARE_DESCRIPTORS
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise InputError(
-            f"{process} needs {needed:,} file descriptors, the limit is {hard:,} "
-            f"(ulimit -Hn; raise it, take fewer USERS or more WORKERS; loadtest doctor says how)"
-        )
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def check_secret(plan: Plan, env: dict[str, str]) -> None:

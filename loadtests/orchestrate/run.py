@@ -12,6 +12,7 @@ from types import FrameType
 from rich.console import Console
 
 from loadtests import settings
+from loadtests.engine.descriptors import raise_descriptor_limit
 from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.window import Window
@@ -99,12 +100,12 @@ class Run:
         check_faults(plan, self._embedded)
         preflight.check_metrics_port(self._options.metrics_port)
         connections = -(-plan.scenario.load.users // self._options.all_workers)
-        preflight.raise_descriptor_limit(connections, "a worker")
+        raise_descriptor_limit(connections, "a worker")
         if self._embedded:
-            preflight.raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
+            raise_descriptor_limit(plan.scenario.load.users, "the stack's API")
             probing.check_services(plan.scenario, read_definition(Path(plan.scenario.stack.definition)))
             if fronted(plan.scenario.faults):
-                preflight.raise_descriptor_limit(2 * plan.scenario.load.users, "the proxy of a fault")
+                raise_descriptor_limit(2 * plan.scenario.load.users, "the proxy of a fault")
         else:
             preflight.check_secret(plan, dict(os.environ))
             preflight.check_dsn(dict(os.environ))

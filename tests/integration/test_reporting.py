@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, random, types
@@ -72,6 +74,50 @@ for task in "ab":
 faults = [data["trouble"] for kind, data in sent if kind == messages.FAULT]
 print(json.dumps({"faults": faults}))
 """
+
+
+CROWDED = """
+import json, resource, sys, types
+from pathlib import Path
+from locust.env import Environment
+from loadtests.engine import messages, reporting
+from loadtests.scenario.load import load_plan
+
+soft, hard, users = map(int, sys.argv[2:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+sent, handlers = [], {}
+runner = types.SimpleNamespace(
+    register_message=handlers.__setitem__, send_message=lambda kind, data: sent.append((kind, data))
+)
+environment = Environment()
+reporting.Reporter(environment, runner)
+plan = load_plan(Path(sys.argv[1])).to_json()
+plan["scenario"]["load"]["users"] = users
+told = {"plan": plan, "host": "http://127.0.0.1:1", "worker": 0, "workers": 1, "folder": "/nowhere", "run_id": "none"}
+handlers[messages.PLAN](msg=types.SimpleNamespace(data=told), environment=None)
+faults = [data["trouble"] for kind, data in sent if kind == messages.FAULT]
+code = environment.process_exit_code
+print(json.dumps({"faults": faults, "code": code, "soft": resource.getrlimit(resource.RLIMIT_NOFILE)[0]}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limits", "faults", "code", "soft"),
+    [
+        pytest.param((64, 4000), [], None, 700, id="the hard limit is high enough: it asks for what it needs"),
+        pytest.param((64, 400), ["this worker needs 700 file descriptors, the limit is 400"], 2, 64, id="it is not: no load"),
+    ],
+)
+def test_a_worker_sees_to_its_file_descriptors(limits: tuple[int, int], faults: list[str], code: int | None, soft: int) -> None:
+    """It may be on another machine, or in a pod, whose limits the run knows nothing of."""
+    command = [sys.executable, "-c", CROWDED, str(ROOT / "scenarios" / "smoke.toml"), *map(str, limits), "500"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["code"], result["soft"]) == (code, soft)
+    assert [trouble.partition(" (")[0] for trouble in result["faults"]] == faults
 
 
 def test_a_worker_whose_disk_refuses_tasks_says_so(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """docs/big-loads.md: every figure of it is that of the results it names."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,22 @@ def test_workers_are_those_of_the_measured_cost() -> None:
     for rate, workers in zip(TARGETS, row("workers"), strict=True):
         number = int(workers.replace(",", ""))
         assert number * 0.6 >= rate * cost_s > (number - 1) * 0.6
+
+
+def test_a_dearer_request_is_on_the_page() -> None:
+    """What a worker spent beside the stack is the other end of the estimate, and is not less than the first."""
+    costs = [run["cpu_s_per_request"]["generator"] for run in result("capacity")["demands"]]
+    for rate, few, many in zip(TARGETS, row("workers"), row("... at what a request cost"), strict=True):
+        assert int(many.replace(",", "")) == math.ceil(rate * sum(costs) / len(costs) / 0.6) >= int(few.replace(",", ""))
+
+
+def test_accepted_tasks_of_workers_elsewhere_are_counted() -> None:
+    """They travel in the snapshots and the master writes them down: a quarter of the requests, so many bytes and us each."""
+    steps = result("ledger")["tasks"]
+    cost_us = (steps["1000000"]["remember"]["seconds"] - steps["10000"]["remember"]["seconds"]) / 0.99
+    for rate, sent, cores in zip(TARGETS, row("... with the snapshots"), row("... cores to write"), strict=True):
+        assert float(sent.removesuffix(" MB/s")) == pytest.approx(rate / 4 * result("sizes")["task_bytes"] / 1e6, abs=0.05)
+        assert float(cores) == pytest.approx(rate / 4 * cost_us * 1e-6, abs=0.005)
 
 
 def test_points_are_counted_and_not_guessed() -> None:

@@ -123,12 +123,28 @@ def test_seeding_is_that_of_the_stack() -> None:
 
 def test_a_test_cluster_fires_nothing_by_itself() -> None:
     """The overlay holds the load's Jobs, and nothing else of it is another than in k8s/load, whose applying lets them go."""
-    (patch,) = kustomization("k8s-test")["patches"]
+    patch, _ = kustomization("k8s-test")["patches"]
     assert yaml.safe_load(patch["patch"]) == [{"op": "replace", "path": "/spec/suspend", "value": True}]
     held = [each for each in built("k8s-test") if re.fullmatch(patch["target"]["name"], each["metadata"]["name"])]
     jobs = {each["metadata"]["name"] for each in held if each["kind"] == patch["target"]["kind"]}
     assert jobs == {each["metadata"]["name"] for each in built("k8s/load") if each["kind"] == "Job"}
     assert all(each["spec"]["suspend"] is False for each in built("k8s/load") if each["kind"] == "Job")
+
+
+def test_the_migration_outlasts_the_start_of_its_database() -> None:
+    """Applied together, PostgreSQL needs minutes: the migration is tried for most of the time that docs/kubernetes.md waits."""
+    _, patch = kustomization("k8s-test")["patches"]
+    (operation,) = yaml.safe_load(patch["patch"])
+    assert (patch["target"], operation["op"], operation["path"]) == (
+        {"kind": "Job", "name": "migrate"},
+        "replace",
+        "/spec/backoffLimit",
+    )
+    (migrate,) = (each for each in built("k8s") if each["metadata"]["name"] == "migrate")
+    assert "backoffLimit" in migrate["spec"]
+    tried_s = sum(min(10 * 2**attempt, 360) for attempt in range(operation["value"]))
+    (waited,) = re.findall(r"timeout=(\d+)m job/migrate", (ROOT / "docs" / "kubernetes.md").read_text())
+    assert 300 <= tried_s < 60 * int(waited)
 
 
 def test_the_workplace_of_the_page_exists() -> None:

@@ -32,11 +32,15 @@ def test_master_and_workers_agree() -> None:
     assert port["containerPort"] == MASTER_PORT == int(flags[flags.index("--master-port") + 1])
     service = one("k8s/load", "Service", "loadtest-master")["spec"]
     assert service["ports"] == [{"name": port["name"], "port": MASTER_PORT, "targetPort": port["name"]}]
-    assert service["clusterIP"] == "None"
     assert service["publishNotReadyAddresses"] is True
     assert service["selector"].items() <= MASTER["spec"]["template"]["metadata"]["labels"].items()
     flags = command(WORKER)
     assert flags[flags.index("--master") + 1] == f"loadtest-master:{MASTER_PORT}"
+
+
+def test_workers_know_the_master_before_it_is_there() -> None:
+    """A name that is not known ends a worker at once: the Service has an address of its own, whatever pods there are."""
+    assert one("k8s/load", "Service", "loadtest-master")["spec"].get("clusterIP") is None
 
 
 def test_a_run_is_not_tried_twice() -> None:
@@ -105,6 +109,18 @@ def test_the_load_stays_off_the_nodes_of_the_stack() -> None:
     for folder in ("k8s", "k8s/dependencies"):
         (label,) = kustomization(folder)["labels"]
         assert (label["pairs"], label["includeTemplates"]) == (labels, True)
+
+
+def test_nodes_can_be_kept_for_the_load() -> None:
+    """Master, workers and who copies the results bear the taint that docs/kubernetes.md sets, and nothing of the stack does."""
+    (key, effect), *others = re.findall(r"kubectl taint node \S+ (\w+)=\w+:(\w+)", PAGE.read_text())
+    toleration = {"key": key, "operator": "Exists", "effect": effect}
+    assert not others
+    for document in (MASTER, WORKER, one("k8s/load/results", "Pod", "load-results")):
+        assert (pod(document) or {})["tolerations"] == [toleration]
+    for document in built("k8s-test"):
+        if document["metadata"].get("namespace") == "agenthq":
+            assert "tolerations" not in (pod(document) or {})
 
 
 def test_cores_are_whole_and_their_own() -> None:

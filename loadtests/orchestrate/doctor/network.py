@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from loadtests.engine.descriptors import SPARE_DESCRIPTORS
 from loadtests.orchestrate.doctor.facts import Need, Network
 from loadtests.orchestrate.doctor.rows import Row, at_least, graded, row, unknown, unless
-from loadtests.orchestrate.preflight import SPARE_DESCRIPTORS
 
 SPARE_PORTS = 1_000
 """Outgoing connections of everything else: probes, the stack's own, those that wait for their end."""
@@ -23,7 +23,7 @@ def network_rows(need: Need, network: Network) -> Iterator[Row]:
 
 
 def _descriptors(need: Need, limit: float | None) -> Iterator[Row]:
-    """As `preflight.raise_descriptor_limit` will ask for them."""
+    """As `raise_descriptor_limit` will ask for them."""
     wanted = {}
     if need.workers:
         wanted["open files, a worker"] = need.users_per_worker
