@@ -1,4 +1,4 @@
-"""What the master costs by the number of its workers, each of which reports to it every second: results/master.json."""
+"""What the master costs by the number of its workers, which report every second: results/master.json, docs/big-loads.md."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.big_loads_render import render
 from benchmarks.engine import HERE, LOCUSTFILE
 from benchmarks.machine import GENERATOR_CORE, SERVER_CORE, describe
 from benchmarks.tools import LOCUST
@@ -21,8 +22,9 @@ from loadtests.store.windows import read_windows
 
 COUNTS = (1, 4, 16, 64)
 RATE = 2_000
-"""Requests per second of each worker; what the master uses goes by workers and their endpoints, not by requests."""
-RESULT = HERE / "results" / "master.json"
+"""Requests per second of each worker; what the master uses goes by workers and their endpoints, and by accepted tasks."""
+RESULT, SIZES = HERE / "results" / "master.json", HERE / "results" / "sizes.json"
+PAGE = HERE.parent / "docs" / "big-loads.md"
 
 
 def main() -> None:
@@ -31,26 +33,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many counts (default: 3)")
     parser.add_argument("--seconds", type=int, default=15, help="of load in each (default: 15)")
     options = parser.parse_args()
-    rows = []
-    for workers in COUNTS:
-        rounds = [cost_of_master(workers, RATE, options.seconds) for _ in range(options.rounds)]
-        rows.append(
-            {name: round(statistics.median(one[name] for one in rounds), 4) for name in rounds[0]} | {"workers": workers}
-        )
-        print(rows[-1], file=sys.stderr, flush=True)
+
+    def measured(workers: int, accepted: bool = False) -> dict[str, float]:
+        rounds = [cost_of_master(workers, RATE, options.seconds, accepted) for _ in range(options.rounds)]
+        found = {"workers": workers} | {name: round(statistics.median(one[name] for one in rounds), 4) for name in rounds[0]}
+        print(found, file=sys.stderr, flush=True)
+        return found
+
+    rows = [measured(workers) for workers in COUNTS]
+    with_tasks, tasks = measured(COUNTS[-1], accepted=True), COUNTS[-1] * RATE // 4
     line = statistics.linear_regression(COUNTS, [row["cpu_cores"] for row in rows])
     result = {
         "measured": {**describe(), "date": time.strftime("%Y-%m-%d"), "rounds": options.rounds, "seconds": options.seconds},
         "rate_per_worker": RATE,
         "masters": rows,
+        "accepted": {**with_tasks, "task_us": round((with_tasks["cpu_cores"] - rows[-1]["cpu_cores"]) / tasks * 1e6, 2)},
         "slope": {"worker": round(line.slope, 6), "base": round(line.intercept, 6)},
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    PAGE.write_text(render(json.loads(SIZES.read_text())))
 
 
-def cost_of_master(workers: int, rate_per_worker: int, seconds: int) -> dict[str, float]:
+def cost_of_master(workers: int, rate_per_worker: int, seconds: int, accepted: bool) -> dict[str, float]:
     """Cores and memory (MB) that the master uses while so many workers at this rate send a snapshot a second.
 
+    With the tasks that were `accepted`, a quarter of the requests, when they see no folder of their own to write them down.
     Raises RuntimeError when the master fails, or when it did not get every worker's snapshot of every second.
     """
     with tempfile.TemporaryDirectory(prefix="loadtest-bench-") as folder, socket.socket() as probe:
@@ -68,7 +75,7 @@ def cost_of_master(workers: int, rate_per_worker: int, seconds: int) -> dict[str
         listen = ["--headless", "--master", "--expect-workers", str(workers), "--master-bind-port", str(port)]
         master = ["taskset", "-c", str(SERVER_CORE), *LOCUST, "-f", str(LOCUSTFILE), *listen, "--only-summary", *scenario]
         fakes = [sys.executable, str(HERE / "locustfiles" / "many_workers.py"), str(port), str(workers)]
-        reporting = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds)]
+        reporting = ["taskset", "-c", str(GENERATOR_CORE), *fakes, str(rate_per_worker), str(seconds), str(int(accepted))]
         with (Path(folder) / "log").open("w") as log:
             processes = [subprocess.Popen(one, cwd=folder, env=env, stdout=log, stderr=log) for one in (master, reporting)]
             try:

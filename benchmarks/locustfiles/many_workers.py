@@ -1,6 +1,6 @@
 """Many workers in one process, for the master to be measured: each sends a snapshot a second and carries out nothing.
 
-    python many_workers.py PORT WORKERS RATE SECONDS
+    python many_workers.py PORT WORKERS RATE SECONDS ACCEPTED
 
 Everything that they send is what a worker of that many requests per second sends: Locust's own messages as well as ours.
 """
@@ -30,9 +30,9 @@ SERIES = (("list_tasks", 3), ("create_task", 1))
 class FakeWorker:
     """One of them."""
 
-    def __init__(self, index: int, port: int, rate: int, seconds: int) -> None:
+    def __init__(self, index: int, port: int, rate: int, seconds: int, accepted: bool) -> None:
         self._id = f"fake-{index}-{uuid4().hex[:8]}"
-        self._rate, self._seconds = rate, seconds
+        self._rate, self._seconds, self._accepted = rate, seconds, accepted
         self._client = zmqrpc.Client("127.0.0.1", port, self._id)  # type: ignore[no-untyped-call]
         self._recorder = Recorder(0)
         self._rng = random.Random(index)
@@ -94,7 +94,7 @@ class FakeWorker:
                 service_us = int(rng.lognormvariate(7.5, 0.7))
                 recorder.done("GET", name, service_us + 50, service_us, 300, None)
                 recorder.late(int(rng.lognormvariate(4.5, 0.6)))
-                if share == 1:
+                if share == 1 and self._accepted:
                     recorder.accepted(Accepted(str(uuid4()), 1, float(second), second + 0.01, name))
 
     def _tell(self, kind: str, data: Any) -> None:
@@ -103,8 +103,8 @@ class FakeWorker:
 
 def main() -> None:
     """All of them."""
-    port, workers, rate, seconds = (int(argument) for argument in sys.argv[1:5])
-    gevent.joinall([gevent.spawn(FakeWorker(index, port, rate, seconds).live) for index in range(workers)])
+    port, workers, rate, seconds, accepted = (int(argument) for argument in sys.argv[1:6])
+    gevent.joinall([gevent.spawn(FakeWorker(index, port, rate, seconds, bool(accepted)).live) for index in range(workers)])
 
 
 if __name__ == "__main__":

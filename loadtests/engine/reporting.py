@@ -173,6 +173,7 @@ class Reporter:
         if number not in self._taken:
             self._taken.add(number)
             crew.take_over(data["users"], data["from_s"])
+            raise_descriptor_limit(crew.size, "this worker, with users of a lost one,")
             crew.when_ready = lambda: self._all_taken_over(crew)
             gevent.spawn(self._spawn, len(data["users"]))
         self._send(messages.TAKEN, {"number": number})

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from statistics import linear_regression
 from typing import Any
 
 import pytest
@@ -48,12 +49,26 @@ def test_a_dearer_request_is_on_the_page() -> None:
 
 
 def test_accepted_tasks_of_workers_elsewhere_are_counted() -> None:
-    """They travel in the snapshots and the master writes them down: a quarter of the requests, so many bytes and us each."""
-    steps = result("ledger")["tasks"]
-    cost_us = (steps["1000000"]["remember"]["seconds"] - steps["10000"]["remember"]["seconds"]) / 0.99
-    for rate, sent, cores in zip(TARGETS, row("... with the snapshots"), row("... cores to write"), strict=True):
+    """They travel in the snapshots and the master takes them in: a quarter of the requests, so many bytes and us each."""
+    master = result("master")
+    tasks, without = master["accepted"]["workers"] * master["rate_per_worker"] / 4, master["masters"][-1]
+    assert without["workers"] == master["accepted"]["workers"]
+    cost_us = (master["accepted"]["cpu_cores"] - without["cpu_cores"]) / tasks * 1e6
+    for rate, sent, cores in zip(TARGETS, row("... with the snapshots"), row("... cores of the master"), strict=True):
         assert float(sent.removesuffix(" MB/s")) == pytest.approx(rate / 4 * result("sizes")["task_bytes"] / 1e6, abs=0.05)
-        assert float(cores) == pytest.approx(rate / 4 * cost_us * 1e-6, abs=0.005)
+        assert float(cores) == pytest.approx(rate / 4 * cost_us * 1e-6, abs=0.01)
+
+
+def test_the_master_is_on_the_line_of_what_was_measured() -> None:
+    """Least squares over the numbers of workers; both rows of workers have a row of it."""
+    master = result("master")
+    rows = master["masters"]
+    assert [one["workers"] for one in rows] == [1, 4, 16, 64]
+    line = linear_regression([one["workers"] for one in rows], [one["cpu_cores"] for one in rows])
+    assert master["slope"] == {"worker": round(line.slope, 6), "base": round(line.intercept, 6)}
+    for of, cores in (("workers", "the master's share"), ("... at what a request cost", "... with the workers of")):
+        for workers, share in zip(row(of), row(cores), strict=True):
+            assert float(share) == pytest.approx(line.intercept + line.slope * int(workers.replace(",", "")), abs=0.006)
 
 
 def test_points_are_counted_and_not_guessed() -> None:
