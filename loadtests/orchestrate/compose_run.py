@@ -6,26 +6,25 @@ measured here: its output, its verdict and its exit code are passed on.
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from loadtests import settings
-from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
+from loadtests.errors import InputError, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path
 from loadtests.orchestrate.definition import Definition, half_the_cores, read_definition
 from loadtests.orchestrate.engines import WORK_S, Engine, EngineError
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.secrets_file import make_secrets
+from loadtests.orchestrate.signals import Interruptions
 from loadtests.scenario.plan import Plan
 from loadtests.settings import Overrides
 from loadtests.store.folder import LATEST, RunFolder, point_latest
@@ -58,7 +57,7 @@ class ComposeRun:
 
     def __init__(self, plan: Plan, asked: Asked, engine: Engine, console: Console) -> None:
         self._plan, self._asked, self._engine, self._console = plan, asked, engine, console
-        self._signals: list[signal.Signals] = []
+        self._interruptions = Interruptions()
         self._told = 0
         self._processes: ProcessManager
 
@@ -69,7 +68,8 @@ class ComposeRun:
         if make_secrets(secrets_path()):
             self._say(f"stack: wrote {secrets_path()} with new secrets")
         work = Path(tempfile.mkdtemp(prefix="loadtest-compose-"))
-        with self._handled_signals(), ProcessManager(work) as self._processes:
+        with self._interruptions.handled(NotReadyError, RunError), ProcessManager(work) as self._processes:
+            self._interruptions.tell(self._processes)
             project = Project(self._engine, self._processes, os.environ)
             self._refuse_a_second_one(project)
             influx = self._asked.influx or (INFLUX if project.containers("influxdb", running=True) else "")
@@ -133,7 +133,7 @@ class ComposeRun:
         )
         try:
             while waiting.poll() is None:
-                for number in self._signals[self._told :]:
+                for number in self._interruptions.received[self._told :]:
                     self._told += 1
                     with suppress(EngineError):  # it has just ended
                         self._engine.say("kill", "--signal", number.name.removeprefix("SIG"), master)
@@ -187,25 +187,6 @@ class ComposeRun:
             project.remove((*LOAD, *services))
         except NotReadyError as error:
             print(f"loadtest: containers of project {project.name} are left (make down): {error}", file=sys.stderr)
-
-    @contextmanager
-    def _handled_signals(self) -> Iterator[None]:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self._on_signal) for number in numbers}
-        try:
-            yield
-        except (NotReadyError, RunError) as error:
-            if self._signals:
-                raise InterruptedRun(f"interrupted; {error}") from error
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals.append(signal.Signals(number))
-        with suppress(AttributeError):  # before there are processes there is nothing to stop
-            self._processes.interrupted = self._signals[-1]
 
 
 def inside(scenario: Path) -> Path:

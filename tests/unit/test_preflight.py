@@ -38,7 +38,7 @@ def test_a_run_that_broke_after_it_was_interrupted_was_interrupted(tmp_path: Pat
     run = Run(plan_of(tmp_path), Options(tmp_path, 1, "none", "wheels"), Console(quiet=True))
 
     def broken(*signals: signal.Signals) -> None:
-        with run._handled_signals():
+        with run._interruptions.handled(RunError):
             for number in signals:
                 os.kill(os.getpid(), number)
             raise RunError("gone")
