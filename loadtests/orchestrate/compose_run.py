@@ -17,11 +17,11 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests import settings
-from loadtests.errors import InputError, NotReadyError, RunError
+from loadtests.errors import InputError, LoadtestError, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path
 from loadtests.orchestrate.definition import Definition, half_the_cores, read_definition
-from loadtests.orchestrate.engines import WORK_S, Engine, EngineError
+from loadtests.orchestrate.engines import WORK_S, Engine, EngineError, EngineRefusal
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.secrets_file import make_secrets
 from loadtests.orchestrate.signals import Interruptions
@@ -37,6 +37,8 @@ HTTP_PORT = 8000
 INFLUX = "http://influxdb:8086"
 LAST_WORDS_S = 5.0
 """How long after the master's end its output may still come."""
+GOING_ON = ("created", "running", "paused", "restarting")
+"""States of a container that has not ended, whose exit code is 0 all the same."""
 SERVICES = tuple(name for group in STACK for name in group)
 
 
@@ -65,23 +67,34 @@ class ComposeRun:
         """Bring up, run, bring out, take down; the master's exit code. Raises LoadtestError when it cannot be carried out."""
         scenario = inside(self._asked.scenario)
         compose_file()
+        _check_out(self._asked.out)
         if make_secrets(secrets_path()):
             self._say(f"stack: wrote {secrets_path()} with new secrets")
         work = Path(tempfile.mkdtemp(prefix="loadtest-compose-"))
+        try:
+            code = self._in(work, scenario)
+        except LoadtestError as error:
+            if str(work) not in str(error):  # else it names a log, or the run's folder, for somebody to read
+                shutil.rmtree(work, ignore_errors=True)
+            raise
+        shutil.rmtree(work, ignore_errors=True)
+        return ExitCode.INTERRUPTED if self._interruptions.received else code
+
+    def _in(self, work: Path, scenario: Path) -> ExitCode:
         with self._interruptions.handled(NotReadyError, RunError), ProcessManager(work) as self._processes:
             self._interruptions.tell(self._processes)
             project = Project(self._engine, self._processes, os.environ)
+            if not self._processes.ports.claim(f"project-{project.name}"):
+                raise InputError(_second(project))
             self._refuse_a_second_one(project)
             influx = self._asked.influx or (INFLUX if project.containers("influxdb", running=True) else "")
             project = Project(self._engine, self._processes, {**os.environ, **self._variables(scenario, influx)})
             before = [service for service in SERVICES if project.containers(service, running=True)]
             try:
-                code = self._carry_out(project, before, work)
+                return self._carry_out(project, before, work)
             finally:
                 self._processes.stop_all()  # a compose command that was interrupted
                 self._take_down(project, [service for service in SERVICES if service not in before])
-        shutil.rmtree(work, ignore_errors=True)
-        return code
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
@@ -106,10 +119,7 @@ class ComposeRun:
 
     def _refuse_a_second_one(self, project: Project) -> None:
         if project.containers(*LOAD, running=True):
-            raise InputError(
-                f"--stack compose: a load is under way in project {project.name} already; wait for its end, end it by "
-                "make down, or give COMPOSE_PROJECT_NAME another name"
-            )
+            raise InputError(_second(project))
         project.remove(LOAD)  # of an earlier run by hand
 
     def _carry_out(self, project: Project, before: list[str], work: Path) -> ExitCode:
@@ -120,9 +130,12 @@ class ComposeRun:
         self._say(f"load: {self._asked.workers} worker(s) in containers")
         project.start(*LOAD)
         self._processes.interrupted = None  # from now on it is the master who is told
-        (master,) = project.containers("locust-master")
-        code = self._follow(project, master)
-        return self._end(code, self._bring_out(project, master, work), project, master)
+        try:
+            (master,) = project.containers("locust-master")
+            code = self._follow(project, master)
+            return self._end(code, self._bring_out(project, master, work), project, master)
+        except EngineError as error:  # not one of the stack, which was ready: nobody should try again elsewhere
+            raise RunError(f"lost the load's containers: {error}") from error
 
     def _follow(self, project: Project, master: str) -> int:
         """The master's output to its end, signals passed on; its exit code."""
@@ -135,7 +148,7 @@ class ComposeRun:
             while waiting.poll() is None:
                 for number in self._interruptions.received[self._told :]:
                     self._told += 1
-                    with suppress(EngineError):  # it has just ended
+                    with suppress(EngineRefusal):  # it has just ended
                         self._engine.say("kill", "--signal", number.name.removeprefix("SIG"), master)
                 with suppress(subprocess.TimeoutExpired):
                     waiting.wait(0.1)
@@ -145,7 +158,10 @@ class ComposeRun:
             for process in (logs, waiting):
                 process.kill()
                 process.wait()
-        return project.state(master)[1]
+        status, code, _ = project.state(master)
+        if status in GOING_ON:  # the engine was restarted, or its client was ended: nothing may be concluded
+            raise RunError(f"{engine} wait: ended with exit code {waiting.returncode}, but the master is {status}")
+        return code
 
     def _bring_out(self, project: Project, master: str, work: Path) -> RunFolder | None:
         """The run's folder, copied to `out` with the containers' logs; None when the master made none."""
@@ -158,11 +174,11 @@ class ComposeRun:
             return None
         out = self._asked.out
         try:
-            out.mkdir(parents=True, exist_ok=True)
             folder = RunFolder(Path(shutil.move(folders[0], out / folders[0].name)))
-        except OSError as error:
-            raise InputError(f"results folder {out}: cannot be written: {error.strerror}") from error
-        self._keep_logs(project, folder.path / "logs")
+            self._keep_logs(project, folder.path / "logs")
+        except OSError as error:  # shutil's own has no strerror
+            why = error.strerror or error
+            raise RunError(f"results folder {out}: cannot be written: {why} (the run's folder: {folders[0]})") from error
         if judged:
             point_latest(folder)
         return folder
@@ -187,6 +203,23 @@ class ComposeRun:
             project.remove((*LOAD, *services))
         except NotReadyError as error:
             print(f"loadtest: containers of project {project.name} are left (make down): {error}", file=sys.stderr)
+
+
+def _check_out(out: Path) -> None:
+    """Before a load that may take hours. Raises InputError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"results folder {out}: cannot be written: {error.strerror}") from error
+
+
+def _second(project: Project) -> str:
+    return (
+        f"--stack compose: a load is under way in project {project.name} already; wait for its end, end it by "
+        "make down, or give COMPOSE_PROJECT_NAME another name"
+    )
 
 
 def inside(scenario: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.orchestrate.ports import Ports
 from tests.probing import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,15 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "out"
-        for path in (folder / "bin", folder / "containers", folder / "results" / RUN / "logs", folder / "project"):
+        # One that no other run on this machine has.
+        self.project = f"lab{os.getpid()}"
+        for path in (
+            folder / "tmp",
+            folder / "bin",
+            folder / "containers",
+            folder / "results" / RUN / "logs",
+            folder / "project",
+        ):
             path.mkdir(parents=True)
         (folder / "results" / "latest").symlink_to(RUN)
         program = folder / "bin" / "docker"
@@ -35,6 +44,8 @@ class Lab:
         env = {
             **os.environ,
             **own,
+            "TMPDIR": str(self.folder / "tmp"),
+            "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": str(self.folder / "project" / "docker-compose.yml"),
             "LOADTEST_ENGINE": "docker",
         }
@@ -42,11 +53,11 @@ class Lab:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True, process_group=0)
 
-    def run(self, files: Mapping[str, str]) -> tuple[int, str, str]:
+    def run(self, files: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
         """Exit code, output and errors of a run with these files of the stand-in."""
         for name, text in files.items():
             (self.folder / name).write_text(text)
-        process = self.start()
+        process = self.start(*arguments)
         output, errors = process.communicate(timeout=60)
         return process.returncode, output, errors
 
@@ -59,6 +70,15 @@ class Lab:
     def left(self) -> list[str]:
         """Containers that are there."""
         return sorted(path.name for path in (self.folder / "containers").iterdir())
+
+    @property
+    def rubbish(self) -> list[str]:
+        """Temporary files that are there."""
+        return sorted(path.name for path in (self.folder / "tmp").iterdir())
+
+    def asked(self, command: str) -> bool:
+        """Whether the engine was asked this by now."""
+        return (self.folder / "calls").exists() and any(call.startswith(f"{command} ") for call in self.calls)
 
 
 @pytest.fixture
@@ -79,7 +99,7 @@ def test_a_run_is_brought_up_out_and_down(lab: Lab) -> None:
     assert (lab.out / "latest").resolve() == lab.out / RUN
     assert (lab.out / RUN / "logs" / "container-api-1.log").read_text() == "said by id-api\n"
     assert (lab.folder / "project" / ".env").stat().st_mode & 0o777 == 0o600
-    assert lab.left == []
+    assert (lab.left, lab.rubbish) == ([], [])
     assert "network rm loadtest_stack" in lab.calls
 
 
@@ -108,9 +128,7 @@ def test_ctrl_c_goes_to_the_master(lab: Lab) -> None:
     for name, text in {"code": "130", "wait": "60"}.items():
         (lab.folder / name).write_text(text)
     process = lab.start()
-    eventually(
-        lambda: (lab.folder / "calls").exists() and any(call.startswith("wait ") for call in lab.calls), "the master runs"
-    )
+    eventually(lambda: lab.asked("wait"), "the master runs")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
@@ -125,8 +143,60 @@ def test_a_second_load_is_refused(lab: Lab) -> None:
     (lab.folder / "containers" / "id-locust-master").write_text("locust-master")
     code, _, errors = lab.run({})
     assert code == 2
-    assert "a load is under way in project loadtest already" in errors and errors.count("\n") == 1
-    assert lab.left == ["id-locust-master"]
+    assert f"a load is under way in project {lab.project} already" in errors and errors.count("\n") == 1
+    assert (lab.left, lab.rubbish) == (["id-locust-master"], [])
+
+
+def test_a_load_that_is_being_prepared_is_one_too(lab: Lab) -> None:
+    """Before its master runs there is no container that says so; the second would take over the first one's stack."""
+    first = Ports()
+    assert first.claim(f"project-{lab.project}")
+    try:
+        code, _, errors = lab.run({})
+    finally:
+        first.release()
+    assert code == 2
+    assert f"a load is under way in project {lab.project} already" in errors
+    assert not lab.asked("ps")
+
+
+def test_ctrl_c_while_the_folder_is_copied(lab: Lab) -> None:
+    """It is copied to its end, and everything is taken down; the exit code says that the command was interrupted."""
+    (lab.folder / "copying").write_text("1")
+    process = lab.start()
+    eventually(lambda: lab.asked("cp"), "the folder is copied")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (lab.out / RUN).is_dir()
+    assert (lab.left, lab.rubbish) == ([], [])
+
+
+def test_a_master_that_still_runs_has_no_exit_code(lab: Lab) -> None:
+    """When nobody can wait for it any more, as the engine was restarted, nothing is concluded; least of all that it passed."""
+    code, _, errors = lab.run({"lost": ""})
+    assert code == 3
+    assert errors == "loadtest: docker wait: ended with exit code 1, but the master is running\n"
+    assert lab.left == []
+
+
+def test_an_engine_that_dies_ends_the_run(lab: Lab) -> None:
+    """It says what is left; nothing is run again on this machine, for the load had begun."""
+    code, output, errors = lab.run({"dies": ""}, "--stack", "auto")
+    assert code == 3
+    assert "embedded" not in output
+    left, lost = errors.splitlines()
+    assert left.startswith(f"loadtest: containers of project {lab.project} are left (make down): docker ps: Cannot connect")
+    assert lost == "loadtest: lost the load's containers: docker inspect: Cannot connect to the Docker daemon"
+
+
+def test_results_that_cannot_be_written_are_known_at_once(lab: Lab) -> None:
+    """Not when the load is over."""
+    lab.out.write_text("a file")
+    code, _, errors = lab.run({})
+    assert code == 2
+    assert errors == f"loadtest: results folder {lab.out}: cannot be written: File exists\n"
+    assert not lab.asked("ps")
 
 
 def test_nobody_has_to_have_containers(lab: Lab) -> None:
