@@ -120,6 +120,7 @@ def _compose(options: argparse.Namespace) -> ExitCode:
 
 
 def _up(project: Project) -> None:
+    project.refuse_others()
     project.build("api", "nginx")
     project.bring_up((*STACK, *METRICS), print)
     http, grafana = (os.environ.get(name, port) for name, port in (("HTTP_PORT", "8000"), ("GRAFANA_PORT", "3000")))

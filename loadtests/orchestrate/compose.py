@@ -66,6 +66,17 @@ class Project:
             found += self.engine.say(*asked, *named).split()
         return found
 
+    def refuse_others(self) -> None:
+        """A stack of another checkout has other secrets, and other images. Raises InputError when the name is that of one."""
+        form = f'{{{{index .Config.Labels "{LABEL}.project.working_dir"}}}}'
+        ids, here = self.containers(), secrets_path().parent.resolve()
+        for folder in self.engine.say("inspect", "--format", form, *ids).splitlines() if ids else ():
+            if folder and Path(folder).resolve() != here:
+                raise InputError(
+                    f"project {self.name}: has containers of another checkout, {folder}; end them there by make down, "
+                    "or give COMPOSE_PROJECT_NAME another name"
+                )
+
     def bring_up(self, groups: Iterable[Sequence[str]], status: Callable[[str], None]) -> None:
         """Start what does not run yet, group by group. Raises NotReadyError."""
         for group in groups:
@@ -166,6 +177,6 @@ def compose_file() -> Path:
 
 
 def secrets_path() -> Path:
-    """Where compose looks for the secrets: beside the first file it reads."""
+    """Where compose looks for the secrets: beside the first file it reads, in what it calls the project's folder."""
     first = os.environ.get("COMPOSE_FILE", "").split(os.pathsep)[0]
     return (ROOT / first).parent / SECRETS if first else ROOT / SECRETS

@@ -86,6 +86,7 @@ class ComposeRun:
             project = Project(self._engine, self._processes, os.environ)
             if not self._processes.ports.claim(f"project-{project.name}"):
                 raise InputError(_second(project))
+            project.refuse_others()
             self._refuse_a_second_one(project)
             influx = self._asked.influx or (INFLUX if project.containers("influxdb", running=True) else "")
             project = Project(self._engine, self._processes, {**os.environ, **self._variables(scenario, influx)})

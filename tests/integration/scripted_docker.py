@@ -2,7 +2,8 @@
 
 The folder (SCRIPTED_DOCKER) has one file `ID` for each container: its service. `calls` lists what was asked, `code` is the exit
 code of the master, `results/` what it made, `wait` how long it runs, `broken` a service that ends at once; with `lost` nobody
-can wait for the master to its end, with `dies` the engine is gone while it runs; `copying` is how long its folder is copied.
+can wait for the master to its end, with `dies` the engine is gone while it runs; `copying` is how long its folder is copied;
+`folder` is where the project's file lies.
 """
 
 import os
@@ -38,6 +39,9 @@ def _ps(arguments: list[str]) -> int:
 
 def _inspect(arguments: list[str]) -> int:
     service = (CONTAINERS / arguments[-1]).read_text()
+    if "working_dir" in arguments[1]:
+        print("\n".join(_read("folder", "") for _ in arguments[2:]))
+        return 0
     if "Mounts" in arguments[1]:
         print("")
     elif "Health" in arguments[1]:

@@ -39,7 +39,11 @@ class Lab:
         program.chmod(0o755)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """`loadtest run smoke --stack compose`; its secrets are in a folder of the lab."""
+        """`loadtest run smoke --stack compose`."""
+        return self.command("run", "smoke", "--stack", "compose", "--out", str(self.out), *arguments)
+
+    def command(self, *arguments: str) -> "subprocess.Popen[str]":
+        """`loadtest` with the stand-in; the secrets are in a folder of the lab."""
         own = {"SCRIPTED_DOCKER": str(self.folder), "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}"}
         env = {
             **os.environ,
@@ -49,8 +53,8 @@ class Lab:
             "COMPOSE_FILE": str(self.folder / "project" / "docker-compose.yml"),
             "LOADTEST_ENGINE": "docker",
         }
-        command = [sys.executable, "-m", "loadtests", "run", "smoke", "--stack", "compose", "--out", str(self.out), *arguments]
         pipe = subprocess.PIPE
+        command = [sys.executable, "-m", "loadtests", *arguments]
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True, process_group=0)
 
     def run(self, files: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
@@ -105,6 +109,7 @@ def test_a_run_is_brought_up_out_and_down(lab: Lab) -> None:
 
 def test_what_was_up_stays_up(lab: Lab) -> None:
     """It is neither built nor started anew; users are added, and metrics go to the InfluxDB that runs."""
+    (lab.folder / "folder").write_text(str(lab.folder / "bin" / ".." / "project"))
     for service in ("postgres", "redis", "api", "worker", "relay", "nginx", "influxdb"):
         (lab.folder / "containers" / f"id-{service}").write_text(service)
     code, output, _ = lab.run({})
@@ -160,6 +165,18 @@ def test_a_load_that_is_being_prepared_is_one_too(lab: Lab) -> None:
     assert not lab.asked("ps")
 
 
+@pytest.mark.parametrize("command", [["run", "smoke", "--stack", "compose"], ["compose", "up"]])
+def test_a_stack_of_another_checkout_is_left_alone(lab: Lab, command: list[str]) -> None:
+    """It would have other secrets; the line says where it is from."""
+    (lab.folder / "containers" / "id-postgres").write_text("postgres")
+    (lab.folder / "folder").write_text("/elsewhere")
+    process = lab.command(*command)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith(f"loadtest: project {lab.project}: has containers of another checkout, /elsewhere; ")
+    assert lab.left == ["id-postgres"] and not any(" build" in call for call in lab.calls)
+
+
 def test_ctrl_c_while_the_folder_is_copied(lab: Lab) -> None:
     """It is copied to its end, and everything is taken down; the exit code says that the command was interrupted."""
     (lab.folder / "copying").write_text("1")
@@ -185,7 +202,7 @@ def test_an_engine_that_dies_ends_the_run(lab: Lab) -> None:
     code, output, errors = lab.run({"dies": ""}, "--stack", "auto")
     assert code == 3
     assert "embedded" not in output
-    left, lost = errors.splitlines()
+    left, lost = (line for line in errors.splitlines() if line.startswith("loadtest: "))  # the engine has a word of its own
     assert left.startswith(f"loadtest: containers of project {lab.project} are left (make down): docker ps: Cannot connect")
     assert lost == "loadtest: lost the load's containers: docker inspect: Cannot connect to the Docker daemon"
 
