@@ -17,9 +17,9 @@ from pathlib import Path
 from rich.console import Console
 
 from loadtests import settings
-from loadtests.errors import InputError, LoadtestError, NotReadyError, RunError
+from loadtests.errors import InputError, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path
+from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path, work_folder
 from loadtests.orchestrate.definition import Definition, half_the_cores, read_definition
 from loadtests.orchestrate.engines import WORK_S, Engine, EngineError, EngineRefusal
 from loadtests.orchestrate.processes import ProcessManager
@@ -70,14 +70,8 @@ class ComposeRun:
         _check_out(self._asked.out)
         if make_secrets(secrets_path()):
             self._say(f"stack: wrote {secrets_path()} with new secrets")
-        work = Path(tempfile.mkdtemp(prefix="loadtest-compose-"))
-        try:
+        with work_folder() as work:
             code = self._in(work, scenario)
-        except LoadtestError as error:
-            if str(work) not in str(error):  # else it names a log, or the run's folder, for somebody to read
-                shutil.rmtree(work, ignore_errors=True)
-            raise
-        shutil.rmtree(work, ignore_errors=True)
         return ExitCode.INTERRUPTED if self._interruptions.received else code
 
     def _in(self, work: Path, scenario: Path) -> ExitCode:

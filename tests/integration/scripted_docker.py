@@ -3,7 +3,8 @@
 The folder (SCRIPTED_DOCKER) has one file `ID` for each container: its service. `calls` lists what was asked, `code` is the exit
 code of the master, `results/` what it made, `wait` how long it runs, `broken` a service that ends at once; with `lost` nobody
 can wait for the master to its end, with `dies` the engine is gone while it runs; `copying` is how long its folder is copied;
-`folder` is where the project's file lies.
+`folder` is where the project's file lies; with `unbuilt` no image can be built, `building`
+is how long that takes.
 """
 
 import os
@@ -70,6 +71,11 @@ def _wait() -> int:
 
 
 def _compose(arguments: list[str]) -> int:
+    if "build" in arguments and (HERE / "unbuilt").exists():
+        print("no such image")
+        return 1
+    if "build" in arguments:
+        time.sleep(float(_read("building", "0")))
     return _up(arguments[arguments.index("--no-deps") + 1 :]) if "up" in arguments else 0
 
 

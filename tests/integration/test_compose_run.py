@@ -128,6 +128,18 @@ def test_a_service_that_ends_is_told_and_all_is_taken_down(lab: Lab) -> None:
     assert lab.left == []
 
 
+def test_ctrl_c_before_the_load_ends_what_was_begun(lab: Lab) -> None:
+    """A build that takes long, say; once more is not needed."""
+    (lab.folder / "building").write_text("600")
+    process = lab.start()
+    eventually(lambda: (lab.folder / "calls").exists() and any(" build " in call for call in lab.calls), "it builds")
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "loadtest: interrupted before the load started; everything was stopped\n"
+    assert (lab.left, lab.rubbish) == ([], []) and not lab.asked("wait")
+
+
 def test_ctrl_c_goes_to_the_master(lab: Lab) -> None:
     """Its folder is brought out all the same, and everything is taken down."""
     for name, text in {"code": "130", "wait": "60"}.items():
@@ -187,6 +199,19 @@ def test_ctrl_c_while_the_folder_is_copied(lab: Lab) -> None:
     assert process.returncode == 130
     assert (lab.out / RUN).is_dir()
     assert (lab.left, lab.rubbish) == ([], [])
+
+
+@pytest.mark.parametrize("command", [["run", "smoke", "--stack", "compose"], ["compose", "up"]])
+def test_a_log_that_an_error_names_is_there(lab: Lab, command: list[str]) -> None:
+    """It has more lines than the error."""
+    (lab.folder / "unbuilt").touch()
+    process = lab.command(*command)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 4
+    (folder,) = lab.rubbish
+    log = lab.folder / "tmp" / folder / "build.log"
+    assert errors == f"loadtest: build ended with exit code 1 (log: {log})\n  build: no such image\n"
+    assert log.read_text() == "no such image\n"
 
 
 def test_a_master_that_still_runs_has_no_exit_code(lab: Lab) -> None:
