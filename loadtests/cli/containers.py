@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import tempfile
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.console import Console
 from loadtests.cli.commands import Commands
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.compose import LOAD, METRICS, STACK, Project, compose_file, secrets_path
+from loadtests.orchestrate.compose import LOAD, METRICS, STACK, Project, compose_file, secrets_path, work_folder
 from loadtests.orchestrate.compose_run import DEFINITION, Asked, ComposeRun, inside, stack_settings
 from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.engines import Engine, find_engine
@@ -105,7 +104,7 @@ def _compose(options: argparse.Namespace) -> ExitCode:
         raise InputError(f"--users: must be a number (got {options.users!r})")
     if make_secrets(secrets_path()):
         print(f"{secrets_path()}: written")
-    with tempfile.TemporaryDirectory(prefix="loadtest-compose-") as logs, ProcessManager(Path(logs)) as processes:
+    with work_folder() as logs, ProcessManager(logs) as processes:
         chosen = stack_settings(read_definition(Path(DEFINITION)), {})
         project = Project(engine, processes, {**os.environ, **chosen, "SEED_USERS": options.users})
         if options.action == "up":
@@ -120,6 +119,7 @@ def _compose(options: argparse.Namespace) -> ExitCode:
 
 
 def _up(project: Project) -> None:
+    project.refuse_others()
     project.build("api", "nginx")
     project.bring_up((*STACK, *METRICS), print)
     http, grafana = (os.environ.get(name, port) for name, port in (("HTTP_PORT", "8000"), ("GRAFANA_PORT", "3000")))

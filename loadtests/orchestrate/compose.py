@@ -5,12 +5,15 @@ and an engine without systemd runs no health check by itself. So services are st
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import loadtests
-from loadtests.errors import InputError, NotReadyError
+from loadtests.errors import InputError, LoadtestError, NotReadyError
 from loadtests.orchestrate.engines import WORK_S, Engine, EngineError, ask
 from loadtests.orchestrate.processes import TAIL_LINES, ProcessManager
 
@@ -65,6 +68,17 @@ class Project:
             named = ["--filter", f"label={LABEL}.service={service}"] if service else []
             found += self.engine.say(*asked, *named).split()
         return found
+
+    def refuse_others(self) -> None:
+        """A stack of another checkout has other secrets, and other images. Raises InputError when the name is that of one."""
+        form = f'{{{{index .Config.Labels "{LABEL}.project.working_dir"}}}}'
+        ids, here = self.containers(), secrets_path().parent.resolve()
+        for folder in self.engine.say("inspect", "--format", form, *ids).splitlines() if ids else ():
+            if folder and Path(folder).resolve() != here:
+                raise InputError(
+                    f"project {self.name}: has containers of another checkout, {folder}; end them there by make down, "
+                    "or give COMPOSE_PROJECT_NAME another name"
+                )
 
     def bring_up(self, groups: Iterable[Sequence[str]], status: Callable[[str], None]) -> None:
         """Start what does not run yet, group by group. Raises NotReadyError."""
@@ -139,22 +153,36 @@ class Project:
             raise NotReadyError(f"{service} ended with exit code {state[1]}\n{self.tail(container)}")
 
     def _wait_healthy(self, service: str) -> None:
-        waited_s = 0.0
+        began = time.monotonic()  # asking takes its time too
         for container in self.containers(service):
             while not self._healthy(container):
                 status, code, restarts = self.state(container)
                 if status in ("exited", "dead") or restarts >= RESTARTS:
                     raise NotReadyError(f"{service} ended with exit code {code} before it was healthy\n{self.tail(container)}")
-                if waited_s > HEALTHY_WITHIN_S:
+                if (waited_s := time.monotonic() - began) > HEALTHY_WITHIN_S:
                     raise NotReadyError(f"{service}: not healthy after {waited_s:.0f} s\n{self.tail(container)}")
                 self._processes.pause(POLL_S)
-                waited_s += POLL_S
 
     def _healthy(self, container: str) -> bool:
         """Docker says what its own checks found; Podman is told to check."""
         if self.engine.program == "podman":
             return ask(["podman", "healthcheck", "run", container]).returncode == 0
         return self.engine.say("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy"
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A temporary folder, which stays when an error names something in it: a log, a run's folder, for somebody to read."""
+    folder = Path(tempfile.mkdtemp(prefix="loadtest-compose-"))
+    keep = False
+    try:
+        yield folder
+    except LoadtestError as error:
+        keep = str(folder) in str(error)
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def compose_file() -> Path:
@@ -166,6 +194,6 @@ def compose_file() -> Path:
 
 
 def secrets_path() -> Path:
-    """Where compose looks for the secrets: beside the first file it reads."""
+    """Where compose looks for the secrets: beside the first file it reads, in what it calls the project's folder."""
     first = os.environ.get("COMPOSE_FILE", "").split(os.pathsep)[0]
     return (ROOT / first).parent / SECRETS if first else ROOT / SECRETS

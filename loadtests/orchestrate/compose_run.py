@@ -6,26 +6,25 @@ measured here: its output, its verdict and its exit code are passed on.
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from loadtests import settings
-from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
+from loadtests.errors import InputError, NotReadyError, RunError
 from loadtests.exitcodes import ExitCode
-from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path
+from loadtests.orchestrate.compose import LOAD, ROOT, STACK, Project, compose_file, secrets_path, work_folder
 from loadtests.orchestrate.definition import Definition, half_the_cores, read_definition
-from loadtests.orchestrate.engines import WORK_S, Engine, EngineError
+from loadtests.orchestrate.engines import WORK_S, Engine, EngineError, EngineRefusal
 from loadtests.orchestrate.processes import ProcessManager
 from loadtests.orchestrate.secrets_file import make_secrets
+from loadtests.orchestrate.signals import Interruptions
 from loadtests.scenario.plan import Plan
 from loadtests.settings import Overrides
 from loadtests.store.folder import LATEST, RunFolder, point_latest
@@ -38,6 +37,8 @@ HTTP_PORT = 8000
 INFLUX = "http://influxdb:8086"
 LAST_WORDS_S = 5.0
 """How long after the master's end its output may still come."""
+GOING_ON = ("created", "running", "paused", "restarting")
+"""States of a container that has not ended, whose exit code is 0 all the same."""
 SERVICES = tuple(name for group in STACK for name in group)
 
 
@@ -58,7 +59,7 @@ class ComposeRun:
 
     def __init__(self, plan: Plan, asked: Asked, engine: Engine, console: Console) -> None:
         self._plan, self._asked, self._engine, self._console = plan, asked, engine, console
-        self._signals: list[signal.Signals] = []
+        self._interruptions = Interruptions()
         self._told = 0
         self._processes: ProcessManager
 
@@ -66,22 +67,29 @@ class ComposeRun:
         """Bring up, run, bring out, take down; the master's exit code. Raises LoadtestError when it cannot be carried out."""
         scenario = inside(self._asked.scenario)
         compose_file()
+        _check_out(self._asked.out)
         if make_secrets(secrets_path()):
             self._say(f"stack: wrote {secrets_path()} with new secrets")
-        work = Path(tempfile.mkdtemp(prefix="loadtest-compose-"))
-        with self._handled_signals(), ProcessManager(work) as self._processes:
+        with work_folder() as work:
+            code = self._in(work, scenario)
+        return ExitCode.INTERRUPTED if self._interruptions.received else code
+
+    def _in(self, work: Path, scenario: Path) -> ExitCode:
+        with self._interruptions.handled(NotReadyError, RunError), ProcessManager(work) as self._processes:
+            self._interruptions.tell(self._processes)
             project = Project(self._engine, self._processes, os.environ)
+            if not self._processes.ports.claim(f"project-{project.name}"):
+                raise InputError(_second(project))
+            project.refuse_others()
             self._refuse_a_second_one(project)
             influx = self._asked.influx or (INFLUX if project.containers("influxdb", running=True) else "")
             project = Project(self._engine, self._processes, {**os.environ, **self._variables(scenario, influx)})
             before = [service for service in SERVICES if project.containers(service, running=True)]
             try:
-                code = self._carry_out(project, before, work)
+                return self._carry_out(project, before, work)
             finally:
                 self._processes.stop_all()  # a compose command that was interrupted
                 self._take_down(project, [service for service in SERVICES if service not in before])
-        shutil.rmtree(work, ignore_errors=True)
-        return code
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
@@ -106,10 +114,7 @@ class ComposeRun:
 
     def _refuse_a_second_one(self, project: Project) -> None:
         if project.containers(*LOAD, running=True):
-            raise InputError(
-                f"--stack compose: a load is under way in project {project.name} already; wait for its end, end it by "
-                "make down, or give COMPOSE_PROJECT_NAME another name"
-            )
+            raise InputError(_second(project))
         project.remove(LOAD)  # of an earlier run by hand
 
     def _carry_out(self, project: Project, before: list[str], work: Path) -> ExitCode:
@@ -120,9 +125,12 @@ class ComposeRun:
         self._say(f"load: {self._asked.workers} worker(s) in containers")
         project.start(*LOAD)
         self._processes.interrupted = None  # from now on it is the master who is told
-        (master,) = project.containers("locust-master")
-        code = self._follow(project, master)
-        return self._end(code, self._bring_out(project, master, work), project, master)
+        try:
+            (master,) = project.containers("locust-master")
+            code = self._follow(project, master)
+            return self._end(code, self._bring_out(project, master, work), project, master)
+        except EngineError as error:  # not one of the stack, which was ready: nobody should try again elsewhere
+            raise RunError(f"lost the load's containers: {error}") from error
 
     def _follow(self, project: Project, master: str) -> int:
         """The master's output to its end, signals passed on; its exit code."""
@@ -133,9 +141,9 @@ class ComposeRun:
         )
         try:
             while waiting.poll() is None:
-                for number in self._signals[self._told :]:
+                for number in self._interruptions.received[self._told :]:
                     self._told += 1
-                    with suppress(EngineError):  # it has just ended
+                    with suppress(EngineRefusal):  # it has just ended
                         self._engine.say("kill", "--signal", number.name.removeprefix("SIG"), master)
                 with suppress(subprocess.TimeoutExpired):
                     waiting.wait(0.1)
@@ -145,7 +153,10 @@ class ComposeRun:
             for process in (logs, waiting):
                 process.kill()
                 process.wait()
-        return project.state(master)[1]
+        status, code, _ = project.state(master)
+        if status in GOING_ON:  # the engine was restarted, or its client was ended: nothing may be concluded
+            raise RunError(f"{engine} wait: ended with exit code {waiting.returncode}, but the master is {status}")
+        return code
 
     def _bring_out(self, project: Project, master: str, work: Path) -> RunFolder | None:
         """The run's folder, copied to `out` with the containers' logs; None when the master made none."""
@@ -158,11 +169,11 @@ class ComposeRun:
             return None
         out = self._asked.out
         try:
-            out.mkdir(parents=True, exist_ok=True)
             folder = RunFolder(Path(shutil.move(folders[0], out / folders[0].name)))
-        except OSError as error:
-            raise InputError(f"results folder {out}: cannot be written: {error.strerror}") from error
-        self._keep_logs(project, folder.path / "logs")
+            self._keep_logs(project, folder.path / "logs")
+        except OSError as error:  # shutil's own has no strerror
+            why = error.strerror or error
+            raise RunError(f"results folder {out}: cannot be written: {why} (the run's folder: {folders[0]})") from error
         if judged:
             point_latest(folder)
         return folder
@@ -188,24 +199,22 @@ class ComposeRun:
         except NotReadyError as error:
             print(f"loadtest: containers of project {project.name} are left (make down): {error}", file=sys.stderr)
 
-    @contextmanager
-    def _handled_signals(self) -> Iterator[None]:
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self._on_signal) for number in numbers}
-        try:
-            yield
-        except (NotReadyError, RunError) as error:
-            if self._signals:
-                raise InterruptedRun(f"interrupted; {error}") from error
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals.append(signal.Signals(number))
-        with suppress(AttributeError):  # before there are processes there is nothing to stop
-            self._processes.interrupted = self._signals[-1]
+def _check_out(out: Path) -> None:
+    """Before a load that may take hours. Raises InputError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(f"results folder {out}: cannot be written: {error.strerror}") from error
+
+
+def _second(project: Project) -> str:
+    return (
+        f"--stack compose: a load is under way in project {project.name} already; wait for its end, end it by "
+        "make down, or give COMPOSE_PROJECT_NAME another name"
+    )
 
 
 def inside(scenario: Path) -> Path:

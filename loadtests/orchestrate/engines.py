@@ -35,15 +35,19 @@ class Engine:
     """The command that reads docker-compose.yml."""
 
     def say(self, *arguments: str, within_s: float = ANSWER_S) -> str:
-        """Ask the engine; what it says. Raises EngineError when it refuses."""
+        """Ask the engine; what it says. Raises EngineRefusal when it refuses, EngineError when it hangs."""
         done = ask([self.program, *arguments], within_s)
         if done.returncode:
-            raise EngineError(f"{self.program} {arguments[0]}: {last_line(done.stderr or done.stdout)}")
+            raise EngineRefusal(f"{self.program} {arguments[0]}: {last_line(done.stderr or done.stdout)}")
         return done.stdout.strip()
 
 
 class EngineError(NotReadyError):
     """The engine refused, in its own words, or did not answer."""
+
+
+class EngineRefusal(EngineError):
+    """It answered, and would not: there is no such container, say."""
 
 
 def find_engine(environ: Mapping[str, str]) -> Engine:

@@ -1,24 +1,23 @@
 """Workers that this machine brings to a run of another: started together, ended together."""
 
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Mapping
+from contextlib import suppress
+from signal import Signals
 
 from loadtests.errors import InputError
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.gathering import MASTER_PORT
 from loadtests.orchestrate.guardian import Guardian
 from loadtests.orchestrate.locusts import locust, locust_env
+from loadtests.orchestrate.signals import handled
 
 WORKER_NAME = "LOADTEST_WORKER_NAME"
 POLL_S = 0.1
 GRACE_S = 10.0
 WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.INVALID)
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Joining:
@@ -39,33 +38,27 @@ class Joining:
     def execute(self) -> ExitCode:
         """Bring them, and wait for the run's end."""
         guardian, started = Guardian(), list[subprocess.Popen[bytes]]()
-        with self._handled_signals(started):
+
+        def on_signal(_: Signals) -> None:
+            self._interrupted = True
+            for process in started:
+                process.terminate()
+
+        with handled(on_signal):
             try:
                 for name in self._names:
                     env = {**self._env, WORKER_NAME: name}
                     process = subprocess.Popen(self._command, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
                     started.append(process)
                     guardian.watch(process.pid)
+                    if self._interrupted:
+                        break
                 while any(process.poll() is None for process in started):
                     time.sleep(POLL_S)
             finally:
                 _end(started)
                 guardian.dismiss()
         return ExitCode.INTERRUPTED if self._interrupted else worst([process.returncode for process in started])
-
-    @contextmanager
-    def _handled_signals(self, started: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-        def on_signal(_: int, __: FrameType | None) -> None:
-            self._interrupted = True
-            for process in started:
-                process.terminate()
-
-        before = {number: signal.signal(number, on_signal) for number in ENDING}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def address_of(text: str) -> tuple[str, int]:

@@ -51,17 +51,19 @@ class Ports:
         while self._claims:
             self._claims.pop().close()
 
-    def _claim(self, port: int, host: str) -> bool:
-        if not port_is_free(port, host):
-            return False
+    def claim(self, name: str) -> bool:
+        """Have something of that name for this run alone, on this machine; whether no other run has it."""
         claim = socket.socket(socket.AF_UNIX)
         try:
-            claim.bind(f"\0loadtest-port-{port}")
+            claim.bind(f"\0loadtest-{name}")
         except OSError:
             claim.close()
             return False
         self._claims.append(claim)
         return True
+
+    def _claim(self, port: int, host: str) -> bool:
+        return port_is_free(port, host) and self.claim(f"port-{port}")
 
 
 def lasting_ports(ephemeral: Path = EPHEMERAL) -> range:

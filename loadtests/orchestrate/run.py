@@ -3,17 +3,16 @@
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from loadtests import settings
 from loadtests.engine.descriptors import raise_descriptor_limit
-from loadtests.errors import InputError, InterruptedRun, NotReadyError, RunError
+from loadtests.errors import InputError, RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.window import Window
 from loadtests.orchestrate import preflight, probing, upload
@@ -21,12 +20,14 @@ from loadtests.orchestrate.abort import Abort, AbortWatch
 from loadtests.orchestrate.definition import read_definition
 from loadtests.orchestrate.elsewhere import check_services, stack_elsewhere
 from loadtests.orchestrate.embedded import EmbeddedStack, Stack
+from loadtests.orchestrate.ending import check_end, troubles
 from loadtests.orchestrate.faults import Faults, check_faults, fronted
 from loadtests.orchestrate.follow import follow_tasks
-from loadtests.orchestrate.gathering import MASTER_PORT, NOBODY, Crowd, news_of, who_came
+from loadtests.orchestrate.gathering import MASTER_PORT, NOBODY, Crowd, news_of
 from loadtests.orchestrate.locusts import locust, locust_env
 from loadtests.orchestrate.processes import Managed, ProcessManager
 from loadtests.orchestrate.servers import Source
+from loadtests.orchestrate.signals import Interruptions
 from loadtests.orchestrate.watch import ProbeWatch
 from loadtests.orchestrate.ways import way_of
 from loadtests.report.live import Progress
@@ -37,10 +38,8 @@ from loadtests.scenario.plan import Plan
 from loadtests.sinks.address import Address
 from loadtests.store.folder import RunFolder, create_folder, point_latest, start_of
 from loadtests.store.manifest import commit_of, write_manifest
-from loadtests.store.records import LineTail, read_lines
+from loadtests.store.records import LineTail
 
-FATAL = "loadtest: fatal: "
-"""How the master's log begins a line that says why it gave up."""
 POLL_S = 0.1
 SPAWN_S = 120.0
 """Longest time for workers to log their users in, once they are connected; the master itself gives up before."""
@@ -88,7 +87,7 @@ class Run:
     def __init__(self, plan: Plan, options: Options, console: Console) -> None:
         self._plan, self._options, self._console = plan, options, console
         self._embedded = options.stack == "embedded"
-        self._signals = 0
+        self._interruptions = Interruptions()
         self._told = 0
         self._aborted = False
         self._processes: ProcessManager
@@ -114,7 +113,8 @@ class Run:
             preflight.check_host(plan.scenario.target.host or "", plan)
         folder = create_folder(self._options.out, plan.scenario.name)
         plan.keep_recording(folder.recording)
-        with self._handled_signals(), ProcessManager(folder.logs) as self._processes:
+        with self._interruptions.handled(RunError), ProcessManager(folder.logs) as self._processes:
+            self._interruptions.tell(self._processes)
             if self._options.influx is not None:
                 self._uploader = upload.Uploader(self._processes, folder, self._options.influx)
             self._load(folder)
@@ -126,26 +126,12 @@ class Run:
         print_verdict(self._console, verdict, summary, _shown(folder.path))
         return Outcome(folder, verdict, summary, ExitCode.INTERRUPTED if self._signals else verdict.exit_code)
 
+    @property
+    def _signals(self) -> int:
+        return len(self._interruptions.received)
+
     def _waiting(self) -> int | None:
         return self._uploader.waiting() if self._uploader else None
-
-    @contextmanager
-    def _handled_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
-            yield
-        except RunError as error:
-            if self._signals:  # whoever starts several runs must not take it for one that broke
-                raise InterruptedRun(f"interrupted; {error}") from error
-            raise
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        with suppress(AttributeError):  # before there are processes there is nothing to stop
-            self._processes.interrupted = signal.Signals(number)
 
     def _load(self, folder: RunFolder) -> None:
         """Everything up to the judgement, which needs nothing but the folder."""
@@ -250,7 +236,7 @@ class Run:
             self._wait(folder, master, workers, faults, progress)
         finally:
             faults.close()
-        self._check_end(folder, master)
+        check_end(folder, master, crowd, self._options.all_workers, interrupted=self._signals > 0)
 
     def _worker_env(self, stack: Stack) -> dict[str, str]:
         return {**locust_env(os.environ), **stack.secrets}
@@ -276,7 +262,7 @@ class Run:
                 told.add(managed.process.pid)
                 folder.event("process_ended", None, name=managed.name, fate=managed.fate())
                 # The run does not depend on who carries its metrics away.
-                if start_of(folder) is None and managed.name != upload.NAME and not _troubles(folder):
+                if start_of(folder) is None and managed.name != upload.NAME and not troubles(folder):
                     raise RunError(f"{managed.name} {managed.fate()} before the load (log: {managed.log})\n{managed.tail()}")
                 progress.status(f"{managed.name} {managed.fate()}")
                 if managed in workers:
@@ -309,30 +295,6 @@ class Run:
             progress.halt()
             progress.status("interrupted: draining" if self._told == 1 else "interrupted again: stopping now")
             master.process.send_signal(signal.SIGUSR1 if self._told == 1 else signal.SIGKILL)
-
-    def _check_end(self, folder: RunFolder, master: Managed) -> None:
-        """Raise what the master's exit code says; a run that has a record is judged by that, however the master ended."""
-        if trouble := _troubles(folder):
-            raise NotReadyError(f"the users are not ready: {trouble[0]}")
-        if start_of(folder) is None:
-            if self._signals:
-                raise InterruptedRun("interrupted before the load started; everything was stopped")
-            events = read_lines(folder.file("events.jsonl"))
-            absent = who_came(events, self._options.all_workers, self._options.crowd.wait_s)
-            if self._options.crowd.remote and absent:
-                raise RunError(absent)
-            raise RunError(f"master {master.fate()} before the load started (log: {master.log})\n{master.tail()}")
-        fatal = [line.removeprefix(FATAL) for line in master.log_lines() if line.startswith(FATAL)]
-        if fatal:
-            raise RunError(fatal[-1])
-        if master.process.returncode != 0:
-            folder.event("process_ended", None, name=master.name, fate=master.fate())
-
-
-def _troubles(folder: RunFolder) -> list[str]:
-    """Why users are not ready, worker by worker; the master, which wrote it, ends the workers and then itself."""
-    events = read_lines(folder.file("events.jsonl"))
-    return [f"{event['worker']}: {event['trouble']}" for event in events if event["event"] == "not_ready"]
 
 
 def _shown(path: Path) -> str:

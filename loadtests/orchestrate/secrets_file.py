@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from loadtests.errors import InputError
@@ -17,7 +18,7 @@ BYTES = 36
 def make_secrets(path: Path) -> bool:
     """Write the file unless it is there; whether it was written.
 
-    Raises InputError when it cannot be written, and when one that is there lacks a name.
+    Raises InputError when it cannot be written, and when one that is there lacks a name or may be read by everybody.
     """
     # Only letters, digits, - and _: they stand in addresses as they are.
     text = HEAD + "".join(f"{name}={secrets.token_urlsafe(BYTES)}\n" for name in NAMES)
@@ -45,6 +46,8 @@ def read_secrets(path: Path) -> dict[str, str]:
 
 def _check(path: Path) -> None:
     known = read_secrets(path)
+    if path.stat().st_mode & stat.S_IROTH:
+        raise InputError(f"{path}: holds secrets, and everybody on this machine may read it; run: chmod 600 {path}")
     missing = [name for name in NAMES if not known.get(name)]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; add them, or move the file away and run: make env")

@@ -1,7 +1,10 @@
 """A stand-in for `docker`: answers what the command asks of an engine, from a folder of files; runs nothing.
 
 The folder (SCRIPTED_DOCKER) has one file `ID` for each container: its service. `calls` lists what was asked, `code` is the exit
-code of the master, `results/` what it made, `wait` how long it runs, `broken` a service that ends at once.
+code of the master, `results/` what it made, `wait` how long it runs, `broken` a service that ends at once; with `lost` nobody
+can wait for the master to its end, with `dies` the engine is gone while it runs; `copying` is how long its folder is copied;
+`folder` is where the project's file lies; with `unbuilt` no image can be built, `building`
+is how long that takes.
 """
 
 import os
@@ -37,12 +40,17 @@ def _ps(arguments: list[str]) -> int:
 
 def _inspect(arguments: list[str]) -> int:
     service = (CONTAINERS / arguments[-1]).read_text()
+    if "working_dir" in arguments[1]:
+        print("\n".join(_read("folder", "") for _ in arguments[2:]))
+        return 0
     if "Mounts" in arguments[1]:
         print("")
     elif "Health" in arguments[1]:
         print("starting" if service == _read("broken", "") else "healthy")
     elif service == _read("broken", ""):
         print("exited 7 0")
+    elif service == "locust-master" and (HERE / "lost").exists():
+        print("running 0 0")
     elif service == "locust-master":
         print(f"exited {_read('code', '0')} 0")
     else:
@@ -51,6 +59,10 @@ def _inspect(arguments: list[str]) -> int:
 
 
 def _wait() -> int:
+    if (HERE / "lost").exists() or (HERE / "dies").exists():
+        if (HERE / "dies").exists():
+            (HERE / "dead").touch()
+        return 1
     end = time.monotonic() + float(_read("wait", "0"))
     while time.monotonic() < end and not (HERE / "killed").exists():
         time.sleep(0.05)
@@ -59,10 +71,16 @@ def _wait() -> int:
 
 
 def _compose(arguments: list[str]) -> int:
+    if "build" in arguments and (HERE / "unbuilt").exists():
+        print("no such image")
+        return 1
+    if "build" in arguments:
+        time.sleep(float(_read("building", "0")))
     return _up(arguments[arguments.index("--no-deps") + 1 :]) if "up" in arguments else 0
 
 
 def _copy(arguments: list[str]) -> int:
+    time.sleep(float(_read("copying", "0")))
     shutil.copytree(HERE / "results", arguments[-1], symlinks=True, dirs_exist_ok=True)
     return 0
 
@@ -86,6 +104,9 @@ def _say(text: str) -> int:
 def main() -> int:
     """Answer one call."""
     command, *rest = sys.argv[1:]
+    if (HERE / "dead").exists():
+        print("Cannot connect to the Docker daemon", file=sys.stderr)
+        return 1
     with (HERE / "calls").open("a") as calls:
         calls.write(f"{' '.join(sys.argv[1:])}\n")
     known: dict[str, Callable[[list[str]], int]]

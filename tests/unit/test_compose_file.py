@@ -225,6 +225,9 @@ def test_secrets_are_written_once(tmp_path: Path) -> None:
     first.write_text(before.replace("JWT_SECRET", "JWT"))
     with pytest.raises(InputError, match="lacks JWT_SECRET"):
         make_secrets(first)
+    second.chmod(0o644)
+    with pytest.raises(InputError, match=r"everybody on this machine may read it; run: chmod 600 "):
+        make_secrets(second)
 
 
 def test_secrets_are_ignored_by_git() -> None:

@@ -11,7 +11,7 @@ from loadtests.cli.containers import chosen
 from loadtests.errors import InputError
 from loadtests.orchestrate.compose_run import inside, stack_settings
 from loadtests.orchestrate.definition import read_definition
-from loadtests.orchestrate.engines import find_engine
+from loadtests.orchestrate.engines import Engine, EngineError, EngineRefusal, find_engine
 from loadtests.scenario.load import load_plan
 from loadtests.scenario.plan import Plan
 from loadtests.settings import Overrides
@@ -80,6 +80,17 @@ def test_no_engine_is_one_line(programs: Path) -> None:
         find_engine({})
     with pytest.raises(InputError, match="must be one of docker, podman, none"):
         find_engine({"LOADTEST_ENGINE": "rkt"})
+
+
+def test_a_refusal_is_told_from_silence(programs: Path) -> None:
+    """Whom the engine does not answer must not be kept waiting for it."""
+    program(programs, "docker", "echo 'No such container' >&2; exit 1")
+    with pytest.raises(EngineRefusal, match=r"^docker kill: No such container$"):
+        Engine("docker", ()).say("kill", "x")
+    program(programs, "docker", "exec /bin/sleep 60")
+    with pytest.raises(EngineError, match=r"^docker kill: no answer within 0.1 s$") as error:
+        Engine("docker", ()).say("kill", "x", within_s=0.1)
+    assert not isinstance(error.value, EngineRefusal)
 
 
 def test_auto_says_what_it_picks_and_why(programs: Path) -> None:

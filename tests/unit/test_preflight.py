@@ -1,16 +1,11 @@
 """What a run finds of its machine."""
 
 import os
-import signal
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from loadtests.errors import InterruptedRun, RunError
 from loadtests.orchestrate.preflight import usable_cores
-from loadtests.orchestrate.run import Options, Run
-from tests.unit.texts import plan_of
 
 
 @pytest.mark.parametrize(
@@ -31,19 +26,3 @@ def test_a_container_has_the_cores_that_it_may_use(
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota)
     assert usable_cores(tmp_path / "cpu.max") == cores
-
-
-def test_a_run_that_broke_after_it_was_interrupted_was_interrupted(tmp_path: Path) -> None:
-    """Else a night would go on after Ctrl-C."""
-    run = Run(plan_of(tmp_path), Options(tmp_path, 1, "none", "wheels"), Console(quiet=True))
-
-    def broken(*signals: signal.Signals) -> None:
-        with run._handled_signals():
-            for number in signals:
-                os.kill(os.getpid(), number)
-            raise RunError("gone")
-
-    with pytest.raises(RunError, match=r"^gone$"):
-        broken()
-    with pytest.raises(InterruptedRun, match="interrupted; gone"):
-        broken(signal.SIGINT)
