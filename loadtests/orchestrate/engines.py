@@ -48,9 +48,7 @@ class EngineError(NotReadyError):
 
 def find_engine(environ: Mapping[str, str]) -> Engine:
     """The first engine that answers and has compose. Raises InputError, in one line, when none does."""
-    wanted = environ.get(settings.ENGINE, "")
-    if wanted and wanted not in (*KNOWN, "none"):
-        raise InputError(f"{settings.ENGINE}: must be one of {', '.join(KNOWN)}, none (got {wanted!r})")
+    wanted = wanted_engine(environ)
     if wanted == "none":
         raise InputError(f"{settings.ENGINE}=none")
     troubles = []
@@ -60,6 +58,14 @@ def find_engine(environ: Mapping[str, str]) -> Engine:
         except EngineError as error:
             troubles.append(str(error))
     raise InputError(f"no container engine answers: {'; '.join(troubles)}")
+
+
+def wanted_engine(environ: Mapping[str, str]) -> str:
+    """The only engine that may be taken; empty for any, `none` for none. Raises InputError for one that is not known."""
+    wanted = environ.get(settings.ENGINE, "")
+    if wanted and wanted not in (*KNOWN, "none"):
+        raise InputError(f"{settings.ENGINE}: must be one of {', '.join(KNOWN)}, none (got {wanted!r})")
+    return wanted
 
 
 def ask(command: Sequence[str], within_s: float = ANSWER_S) -> "subprocess.CompletedProcess[str]":

@@ -34,3 +34,22 @@ def test_table_for_people(tmp_path: Path) -> None:
     assert "1 worker(s) here, stack: embedded" in lines[0]
     assert " ok" in lines[-1]
     assert loadtest("doctor", "--workers", "-1", out=tmp_path).code == 2
+
+
+def test_stack_and_address_are_those_of_a_run(tmp_path: Path) -> None:
+    """What it picks is said beside the output; what `loadtest run` would refuse is bad input; no secret is shown."""
+    asked = ("doctor", "smoke", "--users", "1", "--workers", "1")
+    secret = {"LOADTEST_INFLUX_TOKEN": "planted-token"}
+    shown = loadtest(*asked, "--json", "--influx", "http://127.0.0.1:1", out=tmp_path, env=secret)
+    assert "stack: auto picks embedded, for LOADTEST_ENGINE=none" in shown.errors
+    (influx,) = [row for row in json.loads(shown.output)["rows"] if row["what"] == "InfluxDB"]
+    assert (influx["status"], "planted" in shown.output + shown.errors) == ("warn", False)
+    for wrong, said in (
+        (("--influx", "what?"), "--influx"),
+        (("--influx", "http://me:planted@h:1"), "leave user and password out"),
+        (("--stack", "none"), "--stack none: give --host"),
+        (("--stack", "compose", "--host", "http://127.0.0.1:1"), "leave out one of the two"),
+        (("--stack", "compose", "--workers", "0"), "--workers must be at least 1"),
+    ):
+        refused = loadtest(*asked, *wrong, out=tmp_path)
+        assert (refused.code, said in refused.errors, "planted" in refused.errors) == (2, True, False), refused.errors

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.orchestrate.doctor.facts import Network
-from loadtests.orchestrate.doctor.installed import ask_engine, differing, locked
+from loadtests.orchestrate.doctor.installed import ask_engine, differing, locked, read_programs
 from loadtests.orchestrate.doctor.reading import (
     cpu_times,
     read_clock,
@@ -61,6 +61,7 @@ def test_hardware(root: Path) -> None:
         assert seconds == 0.5
         plant(root, "proc/stat", "cpu  120 20 50 820 30 5 5 40 0 0\n")
 
+    (root / "dev/shm").mkdir(parents=True)
     found = read_hardware(root / "results", root, later, {"LOADTEST_STATE_DIR": str(root)})
     assert found.governors == frozenset({"powersave", "performance"})
     assert found.memory == (1_024_000_000, 2_048_000_000)
@@ -70,12 +71,14 @@ def test_hardware(root: Path) -> None:
     assert found.cores >= 1
     assert found.disks["results"][1] > 0
     assert found.disks["state"][0] == str(root)
+    assert found.disks["shm"].where == str(root / "dev/shm")
 
 
 def test_machine_without_these_files(tmp_path: Path) -> None:
     """A Mac has none of them, a container not all: unknown, not a traceback."""
     found = read_hardware(tmp_path, tmp_path, lambda _: None, {})
     assert (found.governors, found.steal, found.busy, found.memory, found.clock_source) == (None,) * 5
+    assert "shm" not in found.disks
     assert read_network(tmp_path) == Network(descriptors=read_network(tmp_path).descriptors)
 
 
@@ -136,6 +139,18 @@ def test_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == str(tmp_path / "a" / "b")
     assert found[1] > 0
+    assert found.inodes is None or found.inodes > 0
+
+
+def test_file_system_that_counts_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 of 0 is no limit; 0 of some is none left."""
+    real = list(os.statvfs(tmp_path))
+    for files, free, inodes in ((0, 0, None), (100, 0, 0)):
+        made = os.statvfs_result([*real[:5], files, free, free, *real[8:]])
+        monkeypatch.setattr(os, "statvfs", lambda _, made=made: made)
+        found = read_disk(tmp_path)
+        assert found is not None
+        assert found.inodes == inodes
 
 
 LOCK = """\
@@ -187,6 +202,25 @@ def test_engine_that_answers_or_not(
     engine(tmp_path, script, monkeypatch)
     found = ask_engine("docker")
     assert (found.answer, found.trouble, found.compose) == (answer, trouble, compose)
+
+
+@pytest.mark.parametrize(("said", "known"), [("$STORAGE", True), ("/not/here", False), ("what?", False)])
+def test_where_an_engine_keeps_what_it_has(said: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known when it names a folder of this machine: its daemon may be on another."""
+    monkeypatch.setenv("STORAGE", str(tmp_path))
+    engine(tmp_path, f'[ "$1" = info ] && echo "{said}" || echo 27.3', monkeypatch)
+    storage = ask_engine("docker").storage
+    assert (storage is not None and storage.where == str(tmp_path)) == known
+    assert known or storage is None
+
+
+def test_only_the_engine_that_is_asked_for_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `loadtest run` does."""
+    engine(tmp_path, "echo 27.3", monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for asked, names in (("", ["docker"]), ("docker", ["docker"]), ("podman", []), ("none", [])):
+        found = read_programs("wheels", environ={"LOADTEST_ENGINE": asked})
+        assert ([one.name for one in found.engines], found.engine_asked) == (names, asked)
 
 
 def test_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
