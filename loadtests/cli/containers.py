@@ -58,7 +58,7 @@ def chosen(options: argparse.Namespace, plan: Plan, console: Console) -> Engine 
     except InputError as error:
         engine, trouble = None, str(error)
     which = f"compose, for {engine.program} answers" if engine else f"embedded, for {trouble}"
-    console.print(f"stack: auto picks {which}", highlight=False, soft_wrap=True)
+    console.print(f"stack: auto picks {which}", highlight=False, soft_wrap=True, markup=False)
     return engine
 
 

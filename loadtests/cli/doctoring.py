@@ -48,7 +48,7 @@ def _doctor(options: argparse.Namespace) -> ExitCode:
     need = _need(options)
     influx = address_of(options.influx, options.influx_database, os.environ)
     hardware, programs = read_hardware(options.out), read_programs(options.servers)
-    facts = Facts(read_network(), hardware, programs, influx and ask_influx(influx))
+    facts = Facts(read_network(), hardware, programs, ask_influx(influx) if influx else None)
     rows = examine(need, facts)
     if options.json:
         print(json.dumps({"need": asdict(need), "rows": [asdict(row) for row in rows]}, indent=2))

@@ -1,6 +1,7 @@
 """How the facts of a machine are read: from planted files, and without a traceback where there are none."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -174,8 +175,9 @@ def test_lock_is_compared_with_what_is_installed(tmp_path: Path) -> None:
     assert differing(file, {"psycopg": "3.3.1", "six": "1.17.0"}.get) == ()
     assert differing(file, {"psycopg": "3.2"}.get) == ("psycopg 3.2 (lock: 3.3.1)", "six missing (lock: 1.17.0)")
     assert differing(tmp_path / "none.lock") is None
-    file.write_text("<html>\n")
-    assert differing(file) is None
+    for other in (b"<html>\n", b"\xff\n"):
+        file.write_bytes(other)
+        assert differing(file) is None
 
 
 def engine(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +195,7 @@ def engine(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param('[ "$1" = compose ] && exit 1 || echo 27.3', "27.3", "", None, id="without"),
         pytest.param("echo Cannot connect >&2; exit 1", None, "Cannot connect", None, id="no daemon"),
         pytest.param("exit 3", None, "exit code 3", None, id="no words"),
+        pytest.param(r"printf '\377no' >&2; exit 1", None, "\ufffdno", None, id="words that are no text"),
     ],
 )
 def test_engine_that_answers_or_not(
@@ -224,7 +227,9 @@ def test_only_the_engine_that_is_asked_for_is_looked_at(tmp_path: Path, monkeypa
 
 
 def test_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is not waited for."""
-    engine(tmp_path, "exec sleep 30", monkeypatch)
+    """Is not waited for, nor is what it has started."""
+    started = time.monotonic()
+    engine(tmp_path, "sleep 30", monkeypatch)  # a child of the shell, which keeps its pipes
     monkeypatch.setattr("loadtests.orchestrate.doctor.installed.TIMEOUT_S", 0.2)
-    assert ask_engine("docker").trouble == "not within 0.2 s"
+    assert ask_engine("docker").trouble == "docker version: no answer within 0.2 s"
+    assert time.monotonic() - started < 25

@@ -122,8 +122,6 @@ class Programs:
     """What is installed."""
 
     engines: tuple[Engine, ...] = ()
-    engine_asked: str = ""
-    """The only engine that may be taken, or `none`, as LOADTEST_ENGINE says."""
     nginx: str | None = None
     python: str = ""
     servers: Mapping[str, str | None] = field(default_factory=dict)
@@ -132,6 +130,8 @@ class Programs:
     locust: str | None = None
     differing: tuple[str, ...] | None = None
     """Distributions that are not as the lock says; None when there is no lock to compare with."""
+    engine_asked: str = ""
+    """The only engine that may be taken, or `none`, as LOADTEST_ENGINE says."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +16,7 @@ from loadtests.errors import InputError
 from loadtests.orchestrate.definition import find_program
 from loadtests.orchestrate.doctor.facts import Disk, Engine, Programs
 from loadtests.orchestrate.doctor.reading import read_disk
-from loadtests.orchestrate.engines import KNOWN, VERSION
+from loadtests.orchestrate.engines import KNOWN, VERSION, EngineError, ask
 from loadtests.orchestrate.servers import server_places
 
 TIMEOUT_S = 2.0
@@ -70,11 +69,9 @@ def _storage(name: str) -> Disk | None:
 def _said(command: Sequence[str]) -> tuple[str | None, str]:
     """The last line of its answer, or None and why there is none."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return None, f"not within {TIMEOUT_S:g} s"
-    except OSError as error:
-        return None, error.strerror or str(error)
+        done = ask(command, TIMEOUT_S)
+    except EngineError as error:
+        return None, str(error)
     lines = [line.strip() for line in (done.stdout if done.returncode == 0 else done.stderr).splitlines() if line.strip()]
     last = lines[-1] if lines else f"exit code {done.returncode}"
     return (last, "") if done.returncode == 0 and lines else (None, last)
@@ -85,7 +82,7 @@ def differing(lock: Path, installed: Callable[[str], str | None] | None = None) 
     have = installed or _version
     try:
         wanted = list(locked(lock.read_text(encoding="utf-8")))
-    except (OSError, InputError):
+    except (OSError, UnicodeDecodeError, InputError):
         return None
     found = ((name, pinned, have(name)) for name, pinned in wanted)
     return tuple(f"{name} {is_ or 'missing'} (lock: {pinned})" for name, pinned, is_ in found if is_ != pinned)

@@ -45,7 +45,7 @@ def _storage(engines: tuple[Engine, ...]) -> Row:
     """Of the engine that will be taken: the first that can."""
     taken = next(filter(_usable, engines), None)
     mend = "the engine's prune command (docker system prune, podman system prune), or its storage on a larger disk"
-    return disk_row("disk, engine", taken and taken.storage, ENGINE_BYTES, mend)
+    return disk_row("disk, engine", taken.storage if taken else None, ENGINE_BYTES, mend)
 
 
 def _usable(engine: Engine) -> bool:
