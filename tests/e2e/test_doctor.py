@@ -1,6 +1,7 @@
 """`loadtest doctor` on the machine that runs the tests."""
 
 import json
+import os
 import resource
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_stack_and_address_are_those_of_a_run(tmp_path: Path) -> None:
     ):
         refused = loadtest(*asked, *wrong, out=tmp_path)
         assert (refused.code, said in refused.errors, "planted" in refused.errors) == (2, True, False), refused.errors
+
+
+def test_engine_that_answers_is_picked(tmp_path: Path) -> None:
+    """As a run would, unless all workers are elsewhere; its storage's disk is looked at."""
+    engine = tmp_path / "docker"
+    engine.write_text(f'#!/bin/sh\n[ "$1" = info ] && echo "{tmp_path}" || echo 28.2.2\n')
+    engine.chmod(0o755)
+    env = {"LOADTEST_ENGINE": "docker", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    for workers, stack in (("1", "compose"), ("0", "embedded")):
+        shown = loadtest("doctor", "smoke", "--users", "1", "--workers", workers, "--json", out=tmp_path, env=env)
+        report = json.loads(shown.output)
+        rows = {row["what"]: row["found"] for row in report["rows"]}
+        assert report["need"]["stack"] == stack
+        assert rows["container engine"] == "docker 28.2.2, compose 28.2.2 (LOADTEST_ENGINE=docker)"
+        assert (str(tmp_path) in rows.get("disk, engine", "")) == (stack == "compose")

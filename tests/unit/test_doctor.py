@@ -221,6 +221,13 @@ def test_disk_of_the_engine_that_will_be_taken(storage: Disk | None, status: str
     assert "disk, engine" not in {one.what for one in examine(NEED, facts)}
 
 
+def test_limits_of_this_machine_are_not_those_of_containers() -> None:
+    """Too few descriptors and ports here keep no container from starting; the table of connections sees all of them."""
+    small = network(descriptors=100, ports=(1, 2), somaxconn=1, conntrack=(0, 1))
+    failing = [one.what for one in examine(replace(NEED, stack="compose"), small) if one.status != "ok"]
+    assert failing == ["conntrack", "disk, engine"]
+
+
 def test_engine_that_may_not_be_taken() -> None:
     """Is not taken for missing: the line says who forbids it."""
     found = row("container engine", programs(engines=(), engine_asked="none"), replace(NEED, stack="compose"))
