@@ -72,9 +72,9 @@ nightly: setup ## run a suite several times and compare it with its baseline [SU
 	@$(RUN) nightly "$(SUITE)" $(if $(AGAINST),--against "$(AGAINST)") $(if $(filter-out 0 no false,$(ACCEPT)),--accept) $(if $(ROUNDS),--rounds "$(ROUNDS)") \
 		$(if $(WORKERS),--workers "$(WORKERS)") --servers "$(SERVERS)" --out "$(OUT)"
 
-doctor: setup ## check what a load needs of this machine, and say what to set [SCENARIO=phase5 USERS= WORKERS= STACK=]
+doctor: setup ## check what a load needs of this machine, and say what to set [SCENARIO=phase5 USERS= WORKERS= STACK= INFLUX=]
 	@$(RUN) doctor "$(SCENARIO)" $(if $(USERS),--users "$(USERS)") $(if $(WORKERS),--workers "$(WORKERS)") $(if $(HOST),--host "$(HOST)") \
-		--stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
+		$(if $(INFLUX),--influx "$(INFLUX)") --stack "$(STACK)" --servers "$(SERVERS)" --out "$(OUT)"
 
 audit: .make/audit/.runtime ## known vulnerabilities of what the lock files pin (OPTIONAL=1: where no service can be asked, too)
 	@.make/audit/bin/python scripts/audit.py .make/audit/bin/pip-audit $(if $(OPTIONAL),--optional) requirements.lock backend/requirements.lock

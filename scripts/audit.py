@@ -80,13 +80,16 @@ def ask(program: str, lock: Path, service: str) -> Audit:
         "off",
     ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL)
-        return judge(json.loads(done.stdout))
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=WITHIN_S, stdin=subprocess.DEVNULL
+        )
     except subprocess.TimeoutExpired:
         return Audit(0, trouble=f"{service} did not answer within {WITHIN_S:g} s")
     except OSError as error:
         return Audit(0, trouble=f"{program}: {error.strerror}")
-    except ValueError:
+    try:
+        return judge(json.loads(done.stdout))
+    except (ValueError, LookupError, TypeError, AttributeError):  # no report, or one of another form
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         return Audit(0, trouble=f"{service}: {last[0]}")
 

@@ -46,18 +46,18 @@ def chosen(options: argparse.Namespace, plan: Plan, console: Console) -> Engine 
     """
     if options.stack == "compose":
         asked = find_engine(os.environ)
-        if trouble := _against(options, plan):
+        if trouble := against(options, plan):
             raise InputError(f"--stack compose: {trouble}")
         return asked
     if options.stack != "auto" or plan.scenario.target.host:
         return None
-    trouble = _against(options, plan)
+    trouble = against(options, plan)
     try:
         engine = None if trouble else find_engine(os.environ)
     except InputError as error:
         engine, trouble = None, str(error)
     which = f"compose, for {engine.program} answers" if engine else f"embedded, for {trouble}"
-    console.print(f"stack: auto picks {which}", highlight=False, soft_wrap=True)
+    console.print(f"stack: auto picks {which}", highlight=False, soft_wrap=True, markup=False)
     return engine
 
 
@@ -71,7 +71,7 @@ def run_in(engine: Engine, options: argparse.Namespace, plan: Plan, console: Con
     return ComposeRun(plan, asked, engine, console).execute()
 
 
-def _against(options: argparse.Namespace, plan: Plan) -> str | None:
+def against(options: argparse.Namespace, plan: Plan) -> str | None:
     """Why this run cannot be one in containers."""
     scenario = plan.scenario
     for name, why in ALONE.items():

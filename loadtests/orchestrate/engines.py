@@ -1,8 +1,11 @@
 """Which container engine answers on this machine, and how compose is called with it."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from loadtests import settings
@@ -52,9 +55,7 @@ class EngineRefusal(EngineError):
 
 def find_engine(environ: Mapping[str, str]) -> Engine:
     """The first engine that answers and has compose. Raises InputError, in one line, when none does."""
-    wanted = environ.get(settings.ENGINE, "")
-    if wanted and wanted not in (*KNOWN, "none"):
-        raise InputError(f"{settings.ENGINE}: must be one of {', '.join(KNOWN)}, none (got {wanted!r})")
+    wanted = wanted_engine(environ)
     if wanted == "none":
         raise InputError(f"{settings.ENGINE}=none")
     troubles = []
@@ -66,23 +67,39 @@ def find_engine(environ: Mapping[str, str]) -> Engine:
     raise InputError(f"no container engine answers: {'; '.join(troubles)}")
 
 
+def wanted_engine(environ: Mapping[str, str]) -> str:
+    """The only engine that may be taken; empty for any, `none` for none. Raises InputError for one that is not known."""
+    wanted = environ.get(settings.ENGINE, "")
+    if wanted and wanted not in (*KNOWN, "none"):
+        raise InputError(f"{settings.ENGINE}: must be one of {', '.join(KNOWN)}, none (got {wanted!r})")
+    return wanted
+
+
 def ask(command: Sequence[str], within_s: float = ANSWER_S) -> "subprocess.CompletedProcess[str]":
     """Run a short command to its end, out of reach of the terminal's Ctrl-C. Raises EngineError when it hangs."""
     try:
-        return subprocess.run(
+        started = subprocess.Popen(
             list(command),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
             process_group=0,
-            check=False,
-            timeout=within_s,
         )
-    except subprocess.TimeoutExpired:
-        raise EngineError(f"{' '.join(command[:2])}: no answer within {within_s:g} s") from None
     except OSError as error:
         raise EngineError(f"{command[0]}: {error.strerror}") from error
+    with started:
+        try:
+            out, err = started.communicate(timeout=within_s)
+        except BaseException as error:
+            # All of them: what a wrapper has started keeps the pipes open, and would be waited for.
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise EngineError(f"{' '.join(command[:2])}: no answer within {within_s:g} s") from None
+            raise
+    return subprocess.CompletedProcess(list(command), started.returncode, out, err)
 
 
 def last_line(text: str) -> str:

@@ -1,6 +1,7 @@
 """`loadtest doctor` on the machine that runs the tests."""
 
 import json
+import os
 import resource
 from pathlib import Path
 
@@ -34,3 +35,37 @@ def test_table_for_people(tmp_path: Path) -> None:
     assert "1 worker(s) here, stack: embedded" in lines[0]
     assert " ok" in lines[-1]
     assert loadtest("doctor", "--workers", "-1", out=tmp_path).code == 2
+
+
+def test_stack_and_address_are_those_of_a_run(tmp_path: Path) -> None:
+    """What it picks is said beside the output; what `loadtest run` would refuse is bad input; no secret is shown."""
+    asked = ("doctor", "smoke", "--users", "1", "--workers", "1")
+    secret = {"LOADTEST_INFLUX_TOKEN": "planted-token"}
+    shown = loadtest(*asked, "--json", "--influx", "http://127.0.0.1:1", out=tmp_path, env=secret)
+    assert "stack: auto picks embedded, for LOADTEST_ENGINE=none" in shown.errors
+    (influx,) = [row for row in json.loads(shown.output)["rows"] if row["what"] == "InfluxDB"]
+    assert (influx["status"], "planted" in shown.output + shown.errors) == ("warn", False)
+    for wrong, said in (
+        (("--influx", "what?"), "--influx"),
+        (("--influx", "http://me:planted@h:1"), "leave user and password out"),
+        (("--stack", "none"), "--stack none: give --host"),
+        (("--stack", "compose", "--host", "http://127.0.0.1:1"), "leave out one of the two"),
+        (("--stack", "compose", "--workers", "0"), "--workers must be at least 1"),
+    ):
+        refused = loadtest(*asked, *wrong, out=tmp_path)
+        assert (refused.code, said in refused.errors, "planted" in refused.errors) == (2, True, False), refused.errors
+
+
+def test_engine_that_answers_is_picked(tmp_path: Path) -> None:
+    """As a run would, unless all workers are elsewhere; its storage's disk is looked at."""
+    engine = tmp_path / "docker"
+    engine.write_text(f'#!/bin/sh\n[ "$1" = info ] && echo "{tmp_path}" || echo 28.2.2\n')
+    engine.chmod(0o755)
+    env = {"LOADTEST_ENGINE": "docker", "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    for workers, stack in (("1", "compose"), ("0", "embedded")):
+        shown = loadtest("doctor", "smoke", "--users", "1", "--workers", workers, "--json", out=tmp_path, env=env)
+        report = json.loads(shown.output)
+        rows = {row["what"]: row["found"] for row in report["rows"]}
+        assert report["need"]["stack"] == stack
+        assert rows["container engine"] == "docker 28.2.2, compose 28.2.2 (LOADTEST_ENGINE=docker)"
+        assert (str(tmp_path) in rows.get("disk, engine", "")) == (stack == "compose")

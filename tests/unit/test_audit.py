@@ -36,6 +36,8 @@ def says(*packages: dict[str, Any], code: int = 0) -> str:
         pytest.param(says(SKIPPED, CLEAN), "exit 1", 4, "1 of 2 packages audited", id="half of it"),
         pytest.param(says(SKIPPED), says(CLEAN), 0, "1 of 1 packages audited", id="the other service knows"),
         pytest.param("echo no route >&2; exit 1", "echo no name >&2; exit 1", 4, "pypi: no route", id="no service"),
+        pytest.param("echo '{}'", "echo '[7]'", 4, "pypi: exit code 0", id="a report of another form"),
+        pytest.param(r"printf '\377'; exit 1", "exit 1", 4, "pypi: exit code 1", id="no text"),
         pytest.param(says(), "exit 1", 4, "0 of 0 packages audited", id="an empty report"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.doctor.examine import examine, exit_code, tally
-from loadtests.orchestrate.doctor.facts import Engine, Facts, Hardware, Need, Network, Programs, need_of
+from loadtests.orchestrate.doctor.facts import Disk, Engine, Facts, Hardware, Influx, Need, Network, Programs, need_of
 from loadtests.orchestrate.doctor.rows import Row
 from tests.unit.texts import changed, plan_of
 
@@ -25,7 +25,7 @@ READY = Facts(
         clock_synchronised=True,
         clock_error_s=0.001,
         clock_source="tsc",
-        disks={"results": ("results", 10**12), "state": ("/tmp", 10**12)},
+        disks={name: Disk(name, 10**12, 10**6) for name in ("results", "state", "shm")},
     ),
     Programs(
         (Engine("docker", "27.3", compose="2.29"),), "/usr/sbin/nginx", "3.11.7", {"PostgreSQL": "/pg"}, "0.1.0", "2.47.0", ()
@@ -48,6 +48,11 @@ def network(**changes: Any) -> Facts:
 def hardware(**changes: Any) -> Facts:
     """The good machine with other hardware."""
     return replace(READY, hardware=replace(READY.hardware, **changes))
+
+
+def disks(name: str, free: int, inodes: int | None) -> Facts:
+    """The good machine with another file system."""
+    return hardware(disks={**READY.hardware.disks, name: Disk(name, free, inodes)})
 
 
 def programs(**changes: Any) -> Facts:
@@ -121,8 +126,14 @@ def test_unknown_machine_is_unknown() -> None:
         pytest.param("clock", hardware(clock_synchronised=False), "warn", "synchronised", "timedatectl", id="nobody keeps it"),
         pytest.param("clock source", hardware(clock_source="hpet"), "warn", "a fast one", "tsc", id="slow clock"),
         pytest.param(
-            "disk, results", hardware(disks={"results": ("r", 104_000_000)}), "fail", "105 MB", "--out", id="full disk"
+            "disk, results", hardware(disks={"results": Disk("r", 104_000_000)}), "fail", "105 MB", "--out", id="full disk"
         ),
+        pytest.param("inodes, results", disks("results", 10**12, 999), "fail", "1,000", "--out", id="no file more"),
+        pytest.param("inodes, results", disks("results", 10**12, 1_999), "warn", "1,000", "--out", id="few files"),
+        pytest.param("inodes, state", disks("state", 10**12, 9_999), "fail", "10,000", "LOADTEST_STATE_DIR", id="of servers"),
+        pytest.param("inodes, state", disks("state", 10**12, None), "ok", "10,000", "", id="files without a limit"),
+        pytest.param("/dev/shm", disks("shm", 64 * 2**20, 9), "warn", "100 MB", "--shm-size 512m", id="a container's"),
+        pytest.param("/dev/shm", disks("shm", 4096, 9), "fail", "100 MB", "--shm-size 512m", id="PostgreSQL cannot start"),
         pytest.param(
             "nginx", programs(nginx=None), "warn", "for several instances", "apt-get install nginx-light", id="no nginx"
         ),
@@ -169,7 +180,9 @@ def test_target_elsewhere() -> None:
     """Queues and the stack's servers are its machine's; the ports of loopback are not reused for it."""
     need = replace(NEED, stack="none")
     asked = {one.what for one in examine(need, READY)}
-    assert asked.isdisjoint({"somaxconn", "tcp_max_syn_backlog", "open files, the API", "nginx", "PostgreSQL", "disk, state"})
+    assert asked.isdisjoint(
+        {"somaxconn", "tcp_max_syn_backlog", "open files, the API", "nginx", "PostgreSQL", "disk, state", "/dev/shm"}
+    )
     assert row("tcp_tw_reuse", network(tw_reuse=2), need).status == "warn"
     assert row("cores", hardware(cores=1), need).status == "ok"
 
@@ -189,6 +202,46 @@ def test_engine_is_asked_for_by_a_stack_of_containers_alone(engine: Engine | Non
     found = row("container engine", facts, replace(NEED, stack="compose"))
     assert (found.status, found.found) == ("fail", said)
     assert row("container engine", READY, replace(NEED, stack="compose")).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("storage", "status"),
+    [
+        pytest.param(Disk("/var/lib/docker", 13 * 10**9), "ok", id="room"),
+        pytest.param(Disk("/var/lib/docker", 7 * 10**9), "warn", id="little"),
+        pytest.param(Disk("/var/lib/docker", 5 * 10**9), "fail", id="none"),
+        pytest.param(None, "unknown", id="does not say"),
+    ],
+)
+def test_disk_of_the_engine_that_will_be_taken(storage: Disk | None, status: str) -> None:
+    """The first one that can compose; the embedded stack puts nothing there."""
+    silent, other = Engine("docker", "27", storage=Disk("/d", 1)), Engine("podman", "4.3", compose="1", storage=storage)
+    facts = programs(engines=(silent, other))
+    assert row("disk, engine", facts, replace(NEED, stack="compose")).status == status
+    assert "disk, engine" not in {one.what for one in examine(NEED, facts)}
+
+
+def test_limits_of_this_machine_are_not_those_of_containers() -> None:
+    """Too few descriptors and ports here keep no container from starting; the table of connections sees all of them."""
+    small = network(descriptors=100, ports=(1, 2), somaxconn=1, conntrack=(0, 1))
+    failing = [one.what for one in examine(replace(NEED, stack="compose"), small) if one.status != "ok"]
+    assert failing == ["conntrack", "disk, engine"]
+
+
+def test_engine_that_may_not_be_taken() -> None:
+    """Is not taken for missing: the line says who forbids it."""
+    found = row("container engine", programs(engines=(), engine_asked="none"), replace(NEED, stack="compose"))
+    assert (found.status, found.found) == ("fail", "none is installed (LOADTEST_ENGINE=none)")
+
+
+def test_metrics_that_cannot_be_sent_keep_nobody() -> None:
+    """They stay in the run's folder."""
+    silent = replace(READY, influx=Influx("http://h:1", None, "refused"))
+    found = row("InfluxDB", silent)
+    assert (found.status, found.found) == ("warn", "http://h:1: does not answer (refused)")
+    assert "loadtest upload" in found.mend
+    assert row("InfluxDB", replace(READY, influx=Influx("http://h:1", "InfluxDB 1.8"))).status == "ok"
+    assert "InfluxDB" not in {one.what for one in examine(NEED, READY)}
 
 
 def test_one_failure_is_not_ready() -> None:

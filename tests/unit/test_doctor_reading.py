@@ -1,12 +1,13 @@
 """How the facts of a machine are read: from planted files, and without a traceback where there are none."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from loadtests.orchestrate.doctor.facts import Network
-from loadtests.orchestrate.doctor.installed import ask_engine, differing, locked
+from loadtests.orchestrate.doctor.installed import ask_engine, differing, locked, read_programs
 from loadtests.orchestrate.doctor.reading import (
     cpu_times,
     read_clock,
@@ -61,6 +62,7 @@ def test_hardware(root: Path) -> None:
         assert seconds == 0.5
         plant(root, "proc/stat", "cpu  120 20 50 820 30 5 5 40 0 0\n")
 
+    (root / "dev/shm").mkdir(parents=True)
     found = read_hardware(root / "results", root, later, {"LOADTEST_STATE_DIR": str(root)})
     assert found.governors == frozenset({"powersave", "performance"})
     assert found.memory == (1_024_000_000, 2_048_000_000)
@@ -70,12 +72,14 @@ def test_hardware(root: Path) -> None:
     assert found.cores >= 1
     assert found.disks["results"][1] > 0
     assert found.disks["state"][0] == str(root)
+    assert found.disks["shm"].where == str(root / "dev/shm")
 
 
 def test_machine_without_these_files(tmp_path: Path) -> None:
     """A Mac has none of them, a container not all: unknown, not a traceback."""
     found = read_hardware(tmp_path, tmp_path, lambda _: None, {})
     assert (found.governors, found.steal, found.busy, found.memory, found.clock_source) == (None,) * 5
+    assert "shm" not in found.disks
     assert read_network(tmp_path) == Network(descriptors=read_network(tmp_path).descriptors)
 
 
@@ -136,6 +140,18 @@ def test_folder_that_is_yet_to_be_made(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == str(tmp_path / "a" / "b")
     assert found[1] > 0
+    assert found.inodes is None or found.inodes > 0
+
+
+def test_file_system_that_counts_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0 of 0 is no limit; 0 of some is none left."""
+    real = list(os.statvfs(tmp_path))
+    for files, free, inodes in ((0, 0, None), (100, 0, 0)):
+        made = os.statvfs_result([*real[:5], files, free, free, *real[8:]])
+        monkeypatch.setattr(os, "statvfs", lambda _, made=made: made)
+        found = read_disk(tmp_path)
+        assert found is not None
+        assert found.inodes == inodes
 
 
 LOCK = """\
@@ -159,8 +175,9 @@ def test_lock_is_compared_with_what_is_installed(tmp_path: Path) -> None:
     assert differing(file, {"psycopg": "3.3.1", "six": "1.17.0"}.get) == ()
     assert differing(file, {"psycopg": "3.2"}.get) == ("psycopg 3.2 (lock: 3.3.1)", "six missing (lock: 1.17.0)")
     assert differing(tmp_path / "none.lock") is None
-    file.write_text("<html>\n")
-    assert differing(file) is None
+    for other in (b"<html>\n", b"\xff\n"):
+        file.write_bytes(other)
+        assert differing(file) is None
 
 
 def engine(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +195,7 @@ def engine(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param('[ "$1" = compose ] && exit 1 || echo 27.3', "27.3", "", None, id="without"),
         pytest.param("echo Cannot connect >&2; exit 1", None, "Cannot connect", None, id="no daemon"),
         pytest.param("exit 3", None, "exit code 3", None, id="no words"),
+        pytest.param(r"printf '\377no' >&2; exit 1", None, "\ufffdno", None, id="words that are no text"),
     ],
 )
 def test_engine_that_answers_or_not(
@@ -189,8 +207,29 @@ def test_engine_that_answers_or_not(
     assert (found.answer, found.trouble, found.compose) == (answer, trouble, compose)
 
 
+@pytest.mark.parametrize(("said", "known"), [("$STORAGE", True), ("/not/here", False), ("what?", False)])
+def test_where_an_engine_keeps_what_it_has(said: str, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known when it names a folder of this machine: its daemon may be on another."""
+    monkeypatch.setenv("STORAGE", str(tmp_path))
+    engine(tmp_path, f'[ "$1" = info ] && echo "{said}" || echo 27.3', monkeypatch)
+    storage = ask_engine("docker").storage
+    assert (storage is not None and storage.where == str(tmp_path)) == known
+    assert known or storage is None
+
+
+def test_only_the_engine_that_is_asked_for_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `loadtest run` does."""
+    engine(tmp_path, "echo 27.3", monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for asked, names in (("", ["docker"]), ("docker", ["docker"]), ("podman", []), ("none", [])):
+        found = read_programs("wheels", environ={"LOADTEST_ENGINE": asked})
+        assert ([one.name for one in found.engines], found.engine_asked) == (names, asked)
+
+
 def test_engine_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Is not waited for."""
-    engine(tmp_path, "exec sleep 30", monkeypatch)
+    """Is not waited for, nor is what it has started."""
+    started = time.monotonic()
+    engine(tmp_path, "sleep 30", monkeypatch)  # a child of the shell, which keeps its pipes
     monkeypatch.setattr("loadtests.orchestrate.doctor.installed.TIMEOUT_S", 0.2)
-    assert ask_engine("docker").trouble == "not within 0.2 s"
+    assert ask_engine("docker").trouble == "docker version: no answer within 0.2 s"
+    assert time.monotonic() - started < 25

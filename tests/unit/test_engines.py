@@ -110,6 +110,14 @@ def test_auto_says_what_it_picks_and_why(programs: Path) -> None:
     assert third.startswith("stack: auto picks embedded, for --api-port: ")
 
 
+def test_what_an_engine_says_is_no_markup(programs: Path) -> None:
+    """Its words are shown as they are, brackets and all."""
+    program(programs, "docker", "echo 'no [/run/docker.sock] here' >&2; exit 1")
+    told = io.StringIO()
+    assert chosen(options(), smoke(), Console(file=told)) is None
+    assert "docker: no [/run/docker.sock] here" in told.getvalue()
+
+
 @pytest.mark.parametrize(
     ("given", "host", "complaint"),
     [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from loadtests.exitcodes import ExitCode
 from loadtests.orchestrate.doctor.facts import Facts, Need
 from loadtests.orchestrate.doctor.hardware import hardware_rows
+from loadtests.orchestrate.doctor.metrics import influx_rows
 from loadtests.orchestrate.doctor.network import network_rows
 from loadtests.orchestrate.doctor.programs import program_rows
 from loadtests.orchestrate.doctor.rows import STATUSES, Row
@@ -16,6 +17,7 @@ def examine(need: Need, facts: Facts) -> list[Row]:
         *network_rows(need, facts.network),
         *hardware_rows(need, facts.hardware),
         *program_rows(need, facts.programs),
+        *influx_rows(facts.influx),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from loadtests.pacing.stream import ClosedLoad, OpenLoad
 from loadtests.scenario.plan import Plan
@@ -72,6 +72,17 @@ class Network:
     """Connections that are tracked, and how many may be; None when none are."""
 
 
+class Disk(NamedTuple):
+    """The file system of a folder."""
+
+    where: str
+    """The folder, which may be yet to be made."""
+    free: int
+    """Bytes that this user may take."""
+    inodes: int | None = None
+    """Files that may be made; None when the file system does not count them."""
+
+
 @dataclass(frozen=True)
 class Hardware:
     """Cores, memory, clock; None where it cannot be read."""
@@ -88,8 +99,8 @@ class Hardware:
     clock_error_s: float | None = None
     """The kernel's estimate of how far its clock is off at the most."""
     clock_source: str | None = None
-    disks: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    """`results` and `state`: where the folder is (or will be) and its free bytes."""
+    disks: Mapping[str, Disk] = field(default_factory=dict)
+    """`results`, `state`, `shm`; those that can be read."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,8 @@ class Engine:
     trouble: str = ""
     compose: str | None = None
     """Version of its compose; None when it has none."""
+    storage: Disk | None = None
+    """Where it keeps images and containers; None when it does not say, or on a machine of its own."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,18 @@ class Programs:
     locust: str | None = None
     differing: tuple[str, ...] | None = None
     """Distributions that are not as the lock says; None when there is no lock to compare with."""
+    engine_asked: str = ""
+    """The only engine that may be taken, or `none`, as LOADTEST_ENGINE says."""
+
+
+@dataclass(frozen=True)
+class Influx:
+    """The server that metrics are to be sent to."""
+
+    url: str
+    answer: str | None
+    """What it is; None when it did not answer as an InfluxDB."""
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,3 +151,5 @@ class Facts:
     network: Network = Network()
     hardware: Hardware = Hardware()
     programs: Programs = Programs()
+    influx: Influx | None = None
+    """None when metrics go nowhere."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from loadtests.orchestrate.doctor.facts import Hardware, Need
+from loadtests.orchestrate.doctor.facts import Disk, Hardware, Need
 from loadtests.orchestrate.doctor.rows import Row, graded, row, unknown, unless
 from loadtests.units import format_duration, format_size, percent
 
@@ -20,6 +20,11 @@ TURN_BYTES = 100.0
 """What a turn leaves in the run's folder: 57 bytes were measured, a quarter of the turns creating a task."""
 RESULTS_BYTES, STATE_BYTES = 50e6, 1.5e9
 """At the least; PostgreSQL's write-ahead log alone may grow to 1 GB (max_wal_size)."""
+RESULTS_FILES, STATE_FILES = 1_000, 10_000
+"""Far more than a run's folder has, and ten times the 1,000 of a new PostgreSQL; a database more has 300."""
+SHM_BYTES, LEAST_SHM_BYTES = 100e6, 1e6
+"""PostgreSQL's shared buffers are not in /dev/shm; what parallel queries share is: each 4 MB (work_mem) x 2 for hashes x 3
+processes, and the eight parallel workers are enough for four of them. Without the least it does not start."""
 MOST_STEAL, MOST_BUSY = 0.02, 0.1
 SLOW_SOURCES = {"hpet", "acpi_pm", "jiffies"}
 """Clocks that are read through the kernel and a slow device: a microsecond or more at every look."""
@@ -119,19 +124,45 @@ def _clock_source(source: str | None) -> Row:
     return row("clock source", source, "a fast one", unless(source not in SLOW_SOURCES), mend)
 
 
-def _disks(need: Need, disks: Mapping[str, tuple[str, int]]) -> Iterator[Row]:
-    wanted = {"results": RESULTS_BYTES + TURN_BYTES * (need.turns or 0.0)}
+def _disks(need: Need, disks: Mapping[str, Disk]) -> Iterator[Row]:
+    wanted = {"results": (RESULTS_BYTES + TURN_BYTES * (need.turns or 0.0), RESULTS_FILES)}
     if need.stack == "embedded":
-        wanted["state"] = STATE_BYTES
+        wanted["state"] = STATE_BYTES, STATE_FILES
     mends = {"results": "--out on a larger disk", "state": "LOADTEST_STATE_DIR on a larger disk"}
-    for name, size in wanted.items():
-        what = f"disk, {name}"
-        if name not in disks:
-            yield unknown(what, format_size(size))
-            continue
-        where, free = disks[name]
-        status = graded(free, 2 * size, size)
-        yield row(what, f"{format_size(free)} free ({where})", format_size(size), status, mends[name])
+    for name, (size, files) in wanted.items():
+        disk, mend = disks.get(name), mends[name]
+        yield disk_row(f"disk, {name}", disk, size, mend)
+        yield _inodes(f"inodes, {name}", disk, files, mend)
+    if need.stack == "embedded":
+        yield _shared_memory(disks.get("shm"))
+
+
+def disk_row(what: str, disk: Disk | None, size: float, mend: str) -> Row:
+    """Free bytes of a file system: twice what is needed is comfortable."""
+    if disk is None:
+        return unknown(what, format_size(size))
+    found = f"{format_size(disk.free)} free ({disk.where})"
+    return row(what, found, format_size(size), graded(disk.free, 2 * size, size), mend)
+
+
+def _inodes(what: str, disk: Disk | None, files: int, mend: str) -> Row:
+    """A disk with free bytes and no inode takes no new file."""
+    if disk is None:
+        return unknown(what, f"{files:,}")
+    if disk.inodes is None:
+        return Row(what, f"no limit ({disk.where})", f"{files:,}", "ok")
+    status = graded(disk.inodes, 2 * files, files)
+    return row(what, f"{disk.inodes:,} free ({disk.where})", f"{files:,}", status, mend)
+
+
+def _shared_memory(disk: Disk | None) -> Row:
+    """A container has 64 MB unless it is told otherwise: a parallel query then may end with `No space left on device`."""
+    what, needed = "/dev/shm", format_size(SHM_BYTES)  # noqa: S108  # is looked at, and not written to
+    mend = "mount -o remount,size=512m /dev/shm; of a container: --shm-size 512m"
+    if disk is None:
+        return unknown(what, needed)
+    status = graded(disk.free, SHM_BYTES, LEAST_SHM_BYTES)
+    return row(what, f"{format_size(disk.free)} free", needed, status, mend)
 
 
 def _whole(value: float) -> int:

@@ -14,11 +14,12 @@ QUEUE_S = 1.0
 
 
 def network_rows(need: Need, network: Network) -> Iterator[Row]:
-    """All of them, in order."""
-    yield from _descriptors(need, network.descriptors)
-    yield _ports(need, network.ports)
-    yield _reuse(need, network)
-    yield from _queues(need, network)
+    """All of them, in order. Containers have their own, but for the table of tracked connections, which sees all."""
+    if need.stack != "compose":
+        yield from _descriptors(need, network.descriptors)
+        yield _ports(need, network.ports)
+        yield _reuse(need, network)
+        yield from _queues(need, network)
     yield _tracking(need, network.conntrack)
 
 

@@ -5,7 +5,6 @@ import ctypes.util
 import math
 import os
 import resource
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from loadtests import settings
-from loadtests.orchestrate.doctor.facts import Hardware, Network
+from loadtests.orchestrate.doctor.facts import Disk, Hardware, Network
 from loadtests.orchestrate.preflight import usable_cores
 
 LOOK_S = 0.5
@@ -48,7 +47,9 @@ def read_hardware(
     steal, busy = shares(before, cpu_times(root))
     governors = frozenset(filter(None, map(_text, cpus.glob("cpu[0-9]*/cpufreq/scaling_governor"))))
     synchronised, error_s = read_clock()
-    state = Path(environ.get(settings.STATE_DIR) or tempfile.gettempdir())
+    folders = {"results": results, "state": Path(environ.get(settings.STATE_DIR) or tempfile.gettempdir())}
+    if (memory := root / "dev/shm").is_dir():
+        folders["shm"] = memory
     return Hardware(
         cores=usable_cores(root / "sys/fs/cgroup/cpu.max"),
         governors=governors or None,
@@ -58,7 +59,7 @@ def read_hardware(
         clock_synchronised=synchronised,
         clock_error_s=error_s,
         clock_source=_text(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        disks={name: disk for name, path in (("results", results), ("state", state)) if (disk := read_disk(path))},
+        disks={name: disk for name, path in folders.items() if (disk := read_disk(path))},
     )
 
 
@@ -99,11 +100,13 @@ def _first_version(group: Path) -> tuple[Path, Path]:
     return group / "memory.limit_in_bytes", group / "memory.usage_in_bytes"
 
 
-def read_disk(path: Path) -> tuple[str, int] | None:
-    """Where a folder is, or will be made, and its free bytes."""
+def read_disk(path: Path) -> Disk | None:
+    """The file system where a folder is, or will be made."""
     with suppress(OSError):
         existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-        return str(path), shutil.disk_usage(existing).free
+        found = os.statvfs(existing)
+        # Without inodes of a fixed number (btrfs) there are 0 of 0.
+        return Disk(str(path), found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None)
     return None
 
 
