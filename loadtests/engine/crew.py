@@ -37,9 +37,11 @@ class Crew:
 
     def __init__(self, plan: Plan, host: str, worker: int, workers: int, listeners: LocustStats, clock: SteadyClock) -> None:
         self.plan, self.host, self.worker = plan, host, worker
+        for file in plan.scenario.journeys:
+            _there(file)
+        plan.check_journeys()
         with journeys.as_before():  # what this plan's journeys are called is no business of the next plan's
             for file in plan.scenario.journeys:
-                _there(file)
                 journeys.load_file(Path(file))
             for name, request in plan.scenario.requests.items():
                 request.declare(name)

@@ -87,7 +87,7 @@ def ending_early(plan: Plan) -> Plan:
             table = table.model_copy(update={"abort_on_fail": True, "grace": load.ramp_up, "window": window_s})
         tables[name] = table
     scenario = plan.scenario.model_copy(update={"objectives": tables})
-    return Plan(scenario=scenario, objectives=plan.objectives, notes=plan.notes)
+    return Plan(scenario=scenario, objectives=plan.objectives, notes=plan.notes, journeys=plan.journeys)
 
 
 def _ends(objective: Objective) -> bool:

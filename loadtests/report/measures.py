@@ -114,7 +114,9 @@ def conditions_of(manifest: Mapping[str, Any]) -> dict[str, Condition]:
     found = dict(_flat("", {key: value for key, value in scenario.items() if key not in UNCOMPARED}))
     if found.get("load.recording") is not None:  # by its content, as another checkout has it elsewhere
         found["load.recording"] = manifest["plan"]["recording"]
-    found["journeys"] = ", ".join(Path(file).name for file in scenario["journeys"])
+    digests = manifest["plan"].get("journeys") or [""] * len(scenario["journeys"])  # once there were none
+    named = zip(scenario["journeys"], digests, strict=False)
+    found["journeys"] = ", ".join(" ".join([Path(file).name, digest[:12]]).strip() for file, digest in named)
     found["target.timeout"] = scenario["target"]["timeout"]
     found["workers"], found["stack"] = manifest["workers"], manifest["stack"]
     if manifest["stack"] == "embedded":

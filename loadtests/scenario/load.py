@@ -184,7 +184,8 @@ def _freeze(original: Scenario, scenario: Scenario) -> Plan:
     texts.update(implicit_objectives(scenario, texts))
     recording = scenario.load.recording
     digest = None if recording is None else digest_of(Path(recording))
-    plan = Plan(scenario=scenario, objectives=texts, recording=digest)
+    journeys = tuple(digest_of(Path(file)) for file in scenario.journeys)
+    plan = Plan(scenario=scenario, objectives=texts, recording=digest, journeys=journeys)
     notes = [_note(plan, targets, factor)] if targets else []
     if scenario.load.speed != 1:
         notes.append(f"Time runs {scenario.load.speed:g} times as fast as the scenario's load has it.")

@@ -38,6 +38,8 @@ class Plan(BaseModel):
     """What a reader of the verdict must know about the plan."""
     recording: str | None = None
     """SHA-256 of the load's recording, if it has one."""
+    journeys: tuple[str, ...] = ()
+    """SHA-256 of each of the scenario's files of journeys, in their order."""
 
     @cached_property
     def load(self) -> OpenLoad | ClosedLoad | RecordedLoad:
@@ -55,6 +57,12 @@ class Plan(BaseModel):
         load = self.scenario.load
         moments_us, found = read_recording(path, {share.journey: index for index, share in enumerate(self.scenario.mix)})
         return RecordedLoad(moments_us, found, load.users, load.total_s, load.speed)
+
+    def check_journeys(self) -> None:
+        """Raises InputError when a file of journeys is not here, or is another one than when the plan was made."""
+        for file, digest in zip(self.scenario.journeys, self.journeys, strict=False):  # plans had no digests once
+            if digest_of(Path(file)) != digest:
+                raise InputError(f"{file}: another file than that of the plan: copy it from where the run was started")
 
     def keep_recording(self, path: Path) -> None:
         """Copy the recording, if there is one. Raises InputError when it cannot be, or is no longer that of the plan."""
@@ -110,10 +118,12 @@ class Plan(BaseModel):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of the plan's canonical JSON; of a recording counts what is in it, not where it lies."""
+        """SHA-256 of the plan's canonical JSON; of recordings and journeys counts what is in them, not where they lie."""
         data = self.model_dump(mode="json")
         if self.recording is not None:
             data["scenario"]["load"]["recording"] = None
+        if self.journeys:
+            data["scenario"]["journeys"] = []
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return sha256(text.encode()).hexdigest()
 
@@ -131,7 +141,13 @@ class Plan(BaseModel):
         """The same plan for the stack that another file defines."""
         stack = self.scenario.stack.model_copy(update={"definition": definition})
         scenario = self.scenario.model_copy(update={"stack": stack})
-        return Plan(scenario=scenario, objectives=self.objectives, notes=self.notes, recording=self.recording)
+        return Plan(
+            scenario=scenario,
+            objectives=self.objectives,
+            notes=self.notes,
+            recording=self.recording,
+            journeys=self.journeys,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As the manifest has it, and as the master sends it to its workers."""

@@ -53,7 +53,7 @@ def read_recording(path: Path, indices: Mapping[str, int]) -> Moments:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a recording's bytes. Raises InputError when it cannot be read."""
+    """SHA-256 of a file's bytes. Raises InputError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()

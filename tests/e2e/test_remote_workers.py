@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.command import ROOT, Command, Finished, run
 from tests.targets import scripted_target
 
@@ -95,15 +97,18 @@ def test_nobody_came(out: Path, tmp_path: Path) -> None:
     assert finished.errors.strip() == "loadtest: 0 of 1 workers joined within 1 s"
 
 
-def test_a_file_that_is_not_on_the_workers_machine(out: Path, tmp_path: Path) -> None:
-    """No load; both sides name the file and the worker that lacks it."""
+@pytest.mark.parametrize("there", ["nothing", "another"])
+def test_a_file_that_is_not_on_the_workers_machine(out: Path, tmp_path: Path, there: str) -> None:
+    """No load; both sides name the file and the worker that lacks it, or has another one."""
     with scripted_target() as host:
         command = _run(_scenario(tmp_path), host, out)
         command.wait_for_process("--master")
-        (tmp_path / "own.py").unlink()
+        own = tmp_path / "own.py"
+        own.unlink() if there == "nothing" else own.write_text(JOURNEYS + "# edited")
         worker = _worker("remote-1", out).finish()
         finished = command.finish()
-    line = f"remote-1: {tmp_path / 'own.py'}: the plan needs this file, and it is not on this machine"
+    missing, other = "the plan needs this file, and it is not on this machine", "another file than that of the plan"
+    line = f"remote-1: {own}: {missing if there == 'nothing' else other}"
     assert finished.code == 4 and line in finished.errors, finished.errors
     assert worker.code == 2 and f"loadtest: {line}" in worker.errors, worker.errors
 

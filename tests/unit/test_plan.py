@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from loadtests.errors import InputError
 from loadtests.pacing.stream import ClosedLoad, OpenLoad, planned_stream
 from loadtests.scenario.plan import Plan
 from tests.unit.texts import BASE, changed, plan_of
@@ -176,9 +177,26 @@ def test_journey_files_become_absolute(tmp_path: Path) -> None:
     assert plan.scenario.journeys == (str(tmp_path.resolve() / "empty.py"),)
 
 
+def test_journey_files_count_by_what_is_in_them(tmp_path: Path) -> None:
+    """The same text elsewhere is the same plan, another text under the same name is not; a worker notices."""
+    text = changed('name = "small"', 'name = "small"\njourneys = ["own.py"]')
+    plans = []
+    for folder, source in (("here", "A = 1"), ("there", "A = 1"), ("edited", "A = 2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "own.py").write_text(source)
+        plans.append(plan_of(tmp_path / folder, text))
+    here, there, edited = plans
+    assert here.hash == there.hash != edited.hash
+    here.check_journeys()
+    (tmp_path / "here" / "own.py").write_text("A = 2")
+    with pytest.raises(InputError, match=r"own\.py: another file than that of the plan: copy it from"):
+        here.check_journeys()
+
+
 def test_another_stack_changes_nothing_else(tmp_path: Path) -> None:
     """The plan still knows its recording, its objectives and its notes."""
-    plan = plan_of(tmp_path, FULL, users="5").model_copy(update={"recording": "12ab"})
+    plan = plan_of(tmp_path, FULL, users="5").model_copy(update={"recording": "12ab", "journeys": ("34cd",)})
     other = plan.with_stack("../other/backend/stack.toml")
     assert other.scenario.stack.definition == "../other/backend/stack.toml"
-    assert (other.recording, other.objectives, other.notes) == ("12ab", plan.objectives, plan.notes)
+    assert (other.recording, other.journeys) == ("12ab", ("34cd",))
+    assert (other.objectives, other.notes) == (plan.objectives, plan.notes)
