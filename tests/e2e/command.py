@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -156,3 +157,11 @@ def loadtest(*arguments: str, out: Path, **more: Any) -> Finished:
 def run(*arguments: str, out: Path, **more: Any) -> Command:
     """Start `loadtest run` with its results in `out`."""
     return Command(out, ("run", *arguments, "--out", str(out)), **more).start()
+
+
+def free_port() -> int:
+    """A port where nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -11,19 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import ROOT, run
+from tests.e2e.command import ROOT, free_port, run
 from tests.e2e.conftest import HOSTED, Target
 from tests.scraping import Scraped, of, scraped
 
 GROWING = ("_total", "_bucket", "_count", "_sum")
-
-
-def free_port() -> int:
-    """A port where nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def scrape(port: int) -> Scraped:

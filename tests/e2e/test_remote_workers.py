@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import ROOT, Command, Finished, run
+from tests.e2e.command import ROOT, Command, Finished, free_port, run
 from tests.targets import scripted_target
 
 SCENARIO = """
@@ -15,7 +15,7 @@ journeys = ["own.py"]
 
 [load]
 users = 6
-duration = "5s"
+duration = "8s"
 drain = "2s"
 
 [[mix]]
@@ -32,8 +32,12 @@ from loadtests.traffic.journeys import Person, journey
 def fine(person: Person) -> None:
     person.client.get("/ok", name="fine")
 """
-PORT = "25557"
-MASTER = f"127.0.0.1:{PORT}"
+
+
+@pytest.fixture
+def port() -> int:
+    """Where this test's master listens."""
+    return free_port()
 
 
 def _scenario(folder: Path) -> str:
@@ -42,15 +46,15 @@ def _scenario(folder: Path) -> str:
     return str(folder / "remote.toml")
 
 
-def _run(scenario: str, host: str, out: Path, wait: str = "30") -> Command:
-    where = ("--workers", "0", "--remote-workers", "1", "--master-port", PORT, "--wait", wait)
+def _run(scenario: str, host: str, port: int, out: Path, wait: str = "30") -> Command:
+    where = ("--workers", "0", "--remote-workers", "1", "--master-port", str(port), "--wait", wait)
     return run(scenario, "--host", host, *where, "--plain", out=out)
 
 
-def _worker(name: str, out: Path, root: Path = ROOT) -> Command:
+def _worker(name: str, port: int, out: Path, root: Path = ROOT) -> Command:
     """`loadtest worker` of the tree at `root`."""
     env = {"LOADTEST_WORKER_NAME": name, "PYTHONPATH": str(root)}
-    return Command(out, ("worker", "--master", MASTER, "--wait", "30"), env, cwd=root).start()
+    return Command(out, ("worker", "--master", f"127.0.0.1:{port}", "--wait", "30"), env, cwd=root).start()
 
 
 def _other_build(folder: Path) -> Path:
@@ -65,47 +69,47 @@ def _events(finished: Finished, kind: str) -> list[str]:
     return [event["name"] for line in lines if (event := json.loads(line))["event"] == kind]
 
 
-def test_one_of_another_build_one_in_time_one_too_late(out: Path, tmp_path: Path) -> None:
+def test_one_of_another_build_one_in_time_one_too_late(port: int, out: Path, tmp_path: Path) -> None:
     """The first is refused and does not count, the second does the work, the third is told to go, and the run passes."""
     with scripted_target() as host:
-        command = _run(_scenario(tmp_path), host, out)
-        other = _worker("other", out, _other_build(tmp_path / "other")).finish()
-        worker = _worker("remote-1", out)
+        command = _run(_scenario(tmp_path), host, port, out)
+        other = _worker("other", port, out, _other_build(tmp_path / "other")).finish()
+        worker = _worker("remote-1", port, out)
         command.wait_for_window(0)
-        late = _worker("late", out).finish()
+        late = _worker("late", port, out).finish()
         finished = command.finish()
     assert finished.code == 0, finished.output + finished.errors
     assert other.code == late.code == 2, other.errors + late.errors
-    refused = f"loadtest: refused by the master at {MASTER}: "
+    refused = f"loadtest: refused by the master at 127.0.0.1:{port}: "
     assert f"{refused}harness 9." in other.errors and "there: install the same version on both" in other.errors
     assert late.errors.strip() == f"{refused}the load has begun already"
     assert worker.finish().code == 0
     assert "worker remote-1 joined (1 of 1)" in finished.output
     assert "worker other refused: harness " in finished.output and "worker late refused: the load has" in finished.output
     assert (_events(finished, "worker_refused"), _events(finished, "worker_joined")) == (["other", "late"], ["remote-1"])
-    assert finished.json("summary.json")["requests"] == 30
+    assert finished.json("summary.json")["requests"] == 6 * 8
     manifest = finished.json("manifest.json")
     assert (manifest["workers"], manifest["remote_workers"]) == (1, 1)
     assert command.left_behind(within_s=2.0) == []
 
 
-def test_nobody_came(out: Path, tmp_path: Path) -> None:
+def test_nobody_came(port: int, out: Path, tmp_path: Path) -> None:
     """When the time is over: exit code 3, one line that says how many came."""
     with scripted_target() as host:
-        finished = _run(_scenario(tmp_path), host, out, wait="1").finish()
+        finished = _run(_scenario(tmp_path), host, port, out, wait="1").finish()
     assert finished.code == 3
     assert finished.errors.strip() == "loadtest: 0 of 1 workers joined within 1 s"
 
 
 @pytest.mark.parametrize("there", ["nothing", "another"])
-def test_a_file_that_is_not_on_the_workers_machine(out: Path, tmp_path: Path, there: str) -> None:
+def test_a_file_that_is_not_on_the_workers_machine(port: int, out: Path, tmp_path: Path, there: str) -> None:
     """No load; both sides name the file and the worker that lacks it, or has another one."""
     with scripted_target() as host:
-        command = _run(_scenario(tmp_path), host, out)
+        command = _run(_scenario(tmp_path), host, port, out)
         command.wait_for_process("--master")
         own = tmp_path / "own.py"
         own.unlink() if there == "nothing" else own.write_text(JOURNEYS + "# edited")
-        worker = _worker("remote-1", out).finish()
+        worker = _worker("remote-1", port, out).finish()
         finished = command.finish()
     missing, other = "the plan needs this file, and it is not on this machine", "another file than that of the plan"
     line = f"remote-1: {own}: {missing if there == 'nothing' else other}"

@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+import jwt
 import psutil
 import pytest
 
 from loadtests import settings
 from loadtests.sinks.influx_fake import FakeInflux, Handler
-from tests.e2e.command import Command, Finished, run
+from loadtests.traffic.tokens import ALGORITHM
+from tests.e2e.command import Command, Finished, free_port, run
 from tests.e2e.conftest import HOSTED, Target
 from tests.planted import files_of, forms, leaks
 
 TOKEN, PASSWORD = "planted+tok/en=9d31", "planted p@ss/wörd+77"
+OTHER_KEY = "planted-key-of-32-bytes-and-more-77"
+MINTED = jwt.encode({}, OTHER_KEY, ALGORITHM).partition(".")[0]
+"""How each token begins: its header."""
 PROBES = """
 deadline = "2s"
 
@@ -47,11 +52,12 @@ class Seen:
             self.listening |= {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN}
 
 
-def watched(command: Command) -> tuple[Finished, Seen]:
-    """Its end, and what was seen of it until then."""
+def watched(command: Command, *others: Command) -> tuple[Finished, Seen]:
+    """Its end, and what was seen of it and of others until then."""
     seen = Seen()
     while command.process.poll() is None:
-        seen.look(command)
+        for one in (command, *others):
+            seen.look(one)
         time.sleep(0.2)
     return command.finish(), seen
 
@@ -68,6 +74,23 @@ def start(target: Target, out: Path, influx: FakeInflux, env: Mapping[str, str])
     scenario.write_text(Path(HOSTED).read_text() + PROBES)
     load = ("--users", "20", "--duration", "2s", "--host", target.host, "--influx", influx.url, "--metrics-port", "0")
     return run(str(scenario), *load, out=out, env={**target.env, settings.INFLUX_TOKEN: TOKEN, **env})
+
+
+def remotely(target: Target, out: Path, key: str) -> tuple[Finished, list[tuple[str, bytes]]]:
+    """A short run whose one worker joins with this key, and with secrets that are not its business: its end, and all texts."""
+    dsn = with_password(target.env[settings.DSN], PASSWORD)
+    env = {settings.JWT_SECRET: key, settings.INFLUX_TOKEN: TOKEN, settings.DSN: dsn, "LOADTEST_WORKER_NAME": "remote-1"}
+    port = free_port()
+    load = ("--users", "20", "--duration", "2s", "--host", target.host, "--workers", "0", "--remote-workers", "1")
+    command = run(HOSTED, *load, "--master-port", str(port), out=out, env=target.env)
+    join = ("worker", "--master", f"127.0.0.1:{port}")
+    worker = Command(out, join, env).start()
+    finished, seen = watched(command, worker)
+    assert any("--worker" in line for line in seen.lines)
+    joined = worker.finish()
+    assert joined.code == 0, joined.output + joined.errors
+    said = [("the worker's output", joined.output.encode()), ("the worker's errors", joined.errors.encode())]
+    return finished, [*everything(finished, seen), *said, *files_of(worker.state, command.state)]
 
 
 def everything(finished: Finished, seen: Seen) -> list[tuple[str, bytes]]:
@@ -127,10 +150,26 @@ def test_failures_tell_no_secret(target: Target, out: Path) -> None:
     assert leaks(texts, {"the password": PASSWORD, settings.INFLUX_TOKEN: TOKEN, settings.JWT_SECRET: target.secret}) == []
 
 
+def test_worker_from_elsewhere_tells_no_secret(target: Target, out: Path) -> None:
+    """Neither its own key, with which it mints, nor what it has besides gets to the master, its folder or a terminal."""
+    finished, texts = remotely(target, out, target.secret)
+    assert finished.json("ledger.json")["balanced"] and finished.json("summary.json")["failures"] == 0
+    secrets = {settings.JWT_SECRET: target.secret, settings.INFLUX_TOKEN: TOKEN, "the password": PASSWORD, "a token": MINTED}
+    assert leaks(texts, secrets) == []
+
+
+def test_worker_with_another_key_tells_no_secret(target: Target, out: Path) -> None:
+    """The target refuses each of its tokens: the failures' texts hold neither key nor token."""
+    finished, texts = remotely(target, out, OTHER_KEY)
+    assert finished.json("summary.json")["failures"] > 0, finished.output
+    secrets = {"its key": OTHER_KEY, settings.JWT_SECRET: target.secret, settings.INFLUX_TOKEN: TOKEN, "a token": MINTED}
+    assert leaks(texts, secrets) == []
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        pytest.param(settings.JWT_SECRET, "planted-key-of-32-bytes-and-more-77", id="another key"),
+        pytest.param(settings.JWT_SECRET, OTHER_KEY, id="another key"),
         pytest.param(settings.DSN, "postgresql://u:planted-1@planted-2@127.0.0.1:1/x", id="an @ in a password"),
         pytest.param(settings.DSN, "postgresql://u:planted-1/planted-2@127.0.0.1:1/x", id="a slash in a password"),
         pytest.param(settings.DSN, "postgresql//u:planted-1@127.0.0.1:1/x", id="no address"),

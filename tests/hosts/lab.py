@@ -1,4 +1,4 @@
-"""Four machines on one: network namespaces, each with an address, joined by wires with a delay. Root only."""
+"""Four machines on one: network namespaces, each with an address, joined by wires with delay and loss. Root only."""
 
 import json
 import os
@@ -18,9 +18,13 @@ DELAY_MS = 50.0
 
 
 class Lab:
-    """A namespace for master and target, one for each worker, and one with the wires between them. A context manager."""
+    """A namespace for master and target, one for each worker, and one with the wires between them. A context manager.
 
-    def __init__(self) -> None:
+    `loss` is the share of frames, each way, that gets lost between a worker and the others.
+    """
+
+    def __init__(self, loss: float = 0.0) -> None:
+        self._loss = loss
         self._tag = f"lt{secrets.token_hex(2)}"
         self._spaces: list[str] = []
         self._started: list[subprocess.Popen[str]] = []
@@ -109,7 +113,7 @@ class Lab:
         self._link("master", f"eth{number}", f"m{number}", f"{net}.1/24")
         _ip("-n", self._space(f"worker{number}"), "route", "add", MASTER, "via", f"{net}.1")
         wire = (sys.executable, str(Path(__file__).with_name("wire.py")))
-        started = self.start("wires", *wire, f"w{number}", f"m{number}", str(DELAY_MS / 2), str(PORT))
+        started = self.start("wires", *wire, f"w{number}", f"m{number}", str(DELAY_MS / 2), str(PORT), str(self._loss))
         assert started.stdout is not None and started.stdout.readline() == "carrying\n"
         self._wires[number] = started
 

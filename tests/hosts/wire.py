@@ -1,9 +1,11 @@
-"""A wire between two network interfaces that is as long as it is told: `python wire.py IN OUT MILLISECONDS PORT`.
+"""A wire between two network interfaces that is as long as it is told: `python wire.py IN OUT MILLISECONDS PORT LOSS`.
 
-It takes whole frames from one interface and gives them to the other after a delay, both ways, in order. SIGUSR1 cuts it for
-TCP's PORT alone (as a firewall that forgot a connection does: no reset, no error), SIGUSR2 mends it. Root only.
+It takes whole frames from one interface and gives them to the other after a delay, both ways, in order. A share LOSS of them
+(0 to 1, each by itself, with a seed that is always the same) gets lost. SIGUSR1 cuts it for TCP's PORT alone (as a firewall
+that forgot a connection does: no reset, no error), SIGUSR2 mends it. Root only.
 """
 
+import random
 import select
 import signal
 import socket
@@ -36,19 +38,22 @@ def is_of_port(frame: bytes, port: int) -> bool:
     return port in struct.unpack_from("!HH", packet, (packet[0] & 15) * 4)
 
 
-def carry(left: socket.socket, right: socket.socket, delay_s: float, port: int) -> None:
+def carry(left: socket.socket, right: socket.socket, delay_s: float, port: int, loss: float) -> None:
     """For ever."""
     cut: list[bool] = []
     signal.signal(signal.SIGUSR1, lambda *_: cut.append(True))
     signal.signal(signal.SIGUSR2, lambda *_: cut.clear())
     under_way: deque[tuple[float, socket.socket, bytes]] = deque()
+    dice = random.Random(1)
     other = {left: right, right: left}
     print("carrying", flush=True)
     while True:
         wait_s = max(0.0, under_way[0][0] - time.monotonic()) if under_way else None
         for end in select.select([left, right], [], [], wait_s)[0]:
             frame, (_, _, kind, *_) = end.recvfrom(1 << 17)
-            if kind != PACKET_OUTGOING and not (cut and is_of_port(frame, port)):
+            if kind == PACKET_OUTGOING or dice.random() < loss:
+                continue
+            if not (cut and is_of_port(frame, port)):
                 under_way.append((time.monotonic() + delay_s, other[end], frame))
         while under_way and under_way[0][0] <= time.monotonic():
             _, end, frame = under_way.popleft()
@@ -56,4 +61,4 @@ def carry(left: socket.socket, right: socket.socket, delay_s: float, port: int) 
 
 
 if __name__ == "__main__":
-    carry(tap(sys.argv[1]), tap(sys.argv[2]), float(sys.argv[3]) / 1e3, int(sys.argv[4]))
+    carry(tap(sys.argv[1]), tap(sys.argv[2]), float(sys.argv[3]) / 1e3, int(sys.argv[4]), float(sys.argv[5]))
