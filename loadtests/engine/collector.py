@@ -14,9 +14,10 @@ from loadtests.engine import messages
 from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
 from loadtests.engine.gate import GatedMaster
-from loadtests.engine.members import Member, nodes_in_order
+from loadtests.engine.members import Member, nodes_in_order, places_of
 from loadtests.engine.record import Record
 from loadtests.engine.takeover import TakeOvers
+from loadtests.engine.whereabouts import unique_names
 from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.snapshot import Snapshot
@@ -57,7 +58,9 @@ class Collector:
         self._clock = SteadyClock()
         """By which the run goes: the start of the load, and what workers' clocks are compared with."""
         send, nodes = runner.send_message, nodes_in_order(runner)
-        self._members = {node: Member(index, node, send, self._clock.now) for index, node in enumerate(nodes)}
+        self._places = places_of(runner, nodes)
+        named = zip(nodes, unique_names(self._places), strict=True)
+        self._members = {node: Member(index, node, name, send, self._clock.now) for index, (node, name) in enumerate(named)}
         self._record = Record(folder, len(self._members), sealed)
         self._take_overs = TakeOvers(plan, len(self._members), send, self._tell)
         self._start_epoch: float | None = None
@@ -89,7 +92,7 @@ class Collector:
 
     def _on_ready(self, member: Member, data: dict[str, Any]) -> None:
         """A worker's users have their tokens; when all have, the load starts."""
-        member.ready, member.name, member.users = True, data["name"], data["users"]
+        member.ready, member.users = True, data["users"]
         if data["trouble"]:
             self._on_fault(member, data)
         elif all(one.ready for one in self._members.values()):
@@ -127,7 +130,6 @@ class Collector:
 
     def _on_fault(self, member: Member, data: dict[str, Any]) -> None:
         """A worker cannot go on: before the load nothing starts, later the run ends without it."""
-        member.name = data["name"]
         if self._start_epoch is None:
             self._not_ready(member.name, data["trouble"])
         elif not (member.final or member.lost):
@@ -160,7 +162,7 @@ class Collector:
         missing = member.totals["snapshots"] - member.received - 1
         clock = member.clock_after.best
         facts = {"missing": missing, "clock": clock and clock.to_json()}
-        self._folder.event("worker_final", self._now(), **facts, report=member.totals)
+        self._folder.event("worker_final", self._now(), **facts, report={**member.totals, "name": member.name})
         self._record.release(member.worker)
 
     # The course of the run.
@@ -195,7 +197,9 @@ class Collector:
         names = {member.worker: member.name for member in members}
         users = sum(member.users for member in members)
         clocks = {member.worker: member.clock.best.to_json() for member in members if member.clock.best}
-        self._folder.event("start", 0.0, epoch=self._start_epoch, users=users, workers=names, clocks=clocks)
+        machines = {member.worker: place.place for member, place in zip(members, self._places, strict=True) if place.elsewhere}
+        facts = {"users": users, "workers": names, "machines": machines, "clocks": clocks}
+        self._folder.event("start", 0.0, epoch=self._start_epoch, **facts)
         load = self._plan.scenario.load
         self._later(START_DELAY_S + load.total_s + load.drain, self._close)
         self._send_go()
@@ -258,7 +262,9 @@ class Collector:
     def _do_without(self, member: Member, how: str) -> None:
         """Go on without a worker, if the scenario allows it and others are there; else end the load."""
         self._lose(member, how)
-        if not self._take_overs.of(member, self._members.values(), self._now()):
+        if self._start_epoch is None:
+            self._not_ready(member.name, how)
+        elif not self._take_overs.of(member, self._members.values(), self._now()):
             self.halt(f"{member.name} was lost")
         self._end_if_all_done()
 

@@ -4,16 +4,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import gevent
 from locust import __version__
 from locust.rpc import Message
-from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner
+from locust.runners import STATE_INIT, STATE_RUNNING, STATE_SPAWNING, MasterRunner
 
 from loadtests.engine import messages
+from loadtests.engine.silence import Attention
+from loadtests.engine.whereabouts import Whereabouts
 from loadtests.store.build import difference, this_build
 
 JOIN = "client_ready"
 """Locust's own message with which a worker joins; ours carries a name and a build instead of Locust's version."""
 TOO_LATE = "the load has begun already"
+LOOK_S, GONE_AFTER_S = 0.5, 5.0
+"""Until the load begins it is looked so often who says nothing any more; a worker that lives says something every second."""
 GIVEN_UP = "it gave this worker up"
 Happened = Callable[[str, Mapping[str, Any]], None]
 """Told of an event's kind and what more there is to say of it."""
@@ -28,14 +33,17 @@ class GatedMaster(MasterRunner):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._build = this_build()
-        self._members: set[str] = set()
-        """All that were let in."""
+        self.known: dict[str, Whereabouts] = {}
+        """All that were let in, by node."""
         self._refused: set[str] = set()
         self._turned_away: set[str] = set()
+        self._asked: set[str] = set()
+        """Those for whom there was no place."""
         self._heard: dict[str, float] = {}
         """When each node said something last."""
         self.happened: Happened = lambda *_: None
         super().__init__(*arguments, **named)
+        self.greenlet.spawn(self._watch_waiting)
 
     def handle_message(self, client_id: str, msg: Message) -> None:
         """Locust's handling of what a worker says, if it is one of ours."""
@@ -47,7 +55,7 @@ class GatedMaster(MasterRunner):
         elif client_id in self.clients:  # asked twice, for our answer was slow: Locust would give it users twice
             index = self.get_worker_index(client_id)  # type: ignore[no-untyped-call]
             self.send_message("ack", {"index": index}, client_id)
-        elif client_id in self._members or self._admit(client_id, msg.data):
+        elif client_id in self.known or self._admit(client_id, msg.data):
             super().handle_message(client_id, Message(JOIN, __version__, client_id))  # type: ignore[no-untyped-call]
 
     def silent_s(self, node: str) -> float:
@@ -70,15 +78,44 @@ class GatedMaster(MasterRunner):
             self._refuse(node, None)  # it says by itself what the difference is, as seen from there
         elif self.state in (STATE_SPAWNING, STATE_RUNNING):
             other = TOO_LATE
-            self._refuse(node, TOO_LATE)
+            self._refuse(node, other)
+        elif (most := self._full_with()) is not None:
+            if node not in self._asked:  # it may be the successor of one that died just now: asked again, we know
+                self._asked.add(node)
+                return False
+            other = f"this run has all its {most} workers"
+            self._refuse(node, other)
         if other is not None:
             if node not in self._refused:  # it may ask again before it has our answer
                 self._refused.add(node)
                 self.happened("worker_refused", {"name": name, "why": other})
             return False
-        self._members.add(node)
-        self.happened("worker_joined", {"name": name, "joined": self.worker_count + 1})
+        who = self.known[node] = Whereabouts(name, str(told.get("machine", "")), str(told.get("address", "")))
+        place = {"place": who.place} if who.elsewhere else {}
+        self.happened("worker_joined", {"name": name, "joined": self.worker_count + 1, **place})
         return True
+
+    def _full_with(self) -> int | None:
+        """How many workers a run has that wants no more; plain Locust's master takes whoever comes."""
+        options = self.environment.parsed_options
+        if options is None or not options.run_folder or self.worker_count < options.expect_workers:
+            return None
+        return int(options.expect_workers) if self.worker_count >= options.expect_workers else None
+
+    def _watch_waiting(self) -> None:
+        """While workers gather, those that are gone make room: the load must not begin with their users, nor wait for them."""
+        attention = Attention()
+        while True:
+            asleep_s = time.monotonic()
+            gevent.sleep(LOOK_S)
+            if attention.fair(time.monotonic() - asleep_s > 2 * LOOK_S) and self.state == STATE_INIT:
+                self._drop_silent()
+
+    def _drop_silent(self) -> None:
+        for node in list(self.clients):
+            if (silent_s := self.silent_s(node)) > GONE_AFTER_S:
+                self.turn_away(node)
+                self.happened("worker_left", {"name": self.known[node].name, "silent_s": round(silent_s, 1)})
 
     def _refuse(self, node: str, why: str | None) -> None:
         self.send_message(messages.REFUSED, {"why": why, "build": self._build}, node)

@@ -11,11 +11,12 @@ from locust.runners import WorkerRunner
 
 from loadtests.engine import messages
 from loadtests.engine.gate import JOIN
-from loadtests.engine.reporting import Reporter, worker_name
+from loadtests.engine.reporting import Reporter
 from loadtests.engine.silence import Attention
+from loadtests.engine.whereabouts import introduction, worker_name
 from loadtests.exitcodes import ExitCode
 from loadtests.scenario.schema import Health
-from loadtests.store.build import difference, this_build
+from loadtests.store.build import difference
 
 DEFAULT_WAIT_S = 300.0
 ASK_AGAIN_S = 5.0
@@ -26,7 +27,7 @@ class JoiningWorker(WorkerRunner):
     """Locust's worker, which says what it is made of, and ends by itself when it may not or cannot go on."""
 
     def __init__(self, environment: Environment, master_host: str, master_port: int) -> None:
-        self._build = this_build()
+        self._introduction = introduction(master_host, master_port)
         self._refusal: str | None = None
         self.reporter: Reporter | None = None
         """Who knows the plan, once this process is set up."""
@@ -44,7 +45,7 @@ class JoiningWorker(WorkerRunner):
         wait_s = DEFAULT_WAIT_S if options is None else options.master_wait
         deadline = time.monotonic() + wait_s
         while not self.connected:
-            self.send_message(JOIN, {"name": worker_name(), "build": self._build})
+            self.send_message(JOIN, self._introduction)
             left_s = deadline - time.monotonic()
             self.connected = self.connection_event.wait(timeout=max(0.0, min(ASK_AGAIN_S, left_s)))
             if not self.connected and left_s <= 0:
@@ -68,7 +69,7 @@ class JoiningWorker(WorkerRunner):
     def _refused(self, data: dict[str, Any]) -> str:
         why = data["why"]
         if why is None:
-            why = f"{difference(self._build, data['build'])}: install the same version on both"
+            why = f"{difference(self._introduction['build'], data['build'])}: install the same version on both"
         return f"refused by the master at {self._master}: {why}"
 
     def _watch_master(self) -> None:

@@ -1,13 +1,15 @@
 """What the master knows of its workers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from locust.runners import LocalRunner, MasterRunner
 
 from loadtests.engine import messages
 from loadtests.engine.clocks import ClockCheck
+from loadtests.engine.gate import GatedMaster
 from loadtests.engine.silence import Silence
+from loadtests.engine.whereabouts import Whereabouts, worker_name
 
 Send = Callable[[str, dict[str, Any], str], object]
 """Sends a message of a kind to a node."""
@@ -16,10 +18,10 @@ Send = Callable[[str, dict[str, Any], str], object]
 class Member:
     """What the master knows of one worker."""
 
-    def __init__(self, worker: int, node: str, send: Send, now: Callable[[], float]) -> None:
+    def __init__(self, worker: int, node: str, name: str, send: Send, now: Callable[[], float]) -> None:
         """`now` is the master's clock."""
         self.worker, self.node = worker, node
-        self.name = node
+        self.name = name
         self.ready = self.told = self.final = self.lost = False
         self.users = 0
         self.totals: dict[str, Any] | None = None
@@ -50,3 +52,10 @@ def nodes_in_order(runner: MasterRunner | LocalRunner) -> list[str]:
     dispatcher = runner._users_dispatcher
     assert dispatcher is not None, "called before the test started"
     return [node.id for node in dispatcher._worker_nodes]
+
+
+def places_of(runner: GatedMaster | LocalRunner, nodes: Sequence[str]) -> list[Whereabouts]:
+    """Who the nodes are, and where."""
+    if isinstance(runner, LocalRunner):
+        return [Whereabouts(worker_name())]
+    return [runner.known[node] for node in nodes]

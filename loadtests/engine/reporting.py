@@ -2,8 +2,6 @@
 
 import gc
 import logging
-import os
-import socket
 import sys
 import time
 from collections import deque
@@ -23,6 +21,7 @@ from loadtests.engine.crew import Crew, set_crew
 from loadtests.engine.descriptors import raise_descriptor_limit
 from loadtests.engine.locust_stats import stats_of
 from loadtests.engine.users import SimulatedUser
+from loadtests.engine.whereabouts import worker_name
 from loadtests.errors import LoadtestError, RunError
 from loadtests.measure.snapshot import Gauges
 from loadtests.scenario.plan import Plan
@@ -40,11 +39,6 @@ FAREWELL_INTERVAL_S = 0.5
 SPAWNED_AT_ONCE, SPAWN_PAUSE_S = 50, 0.02
 YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER = 50_000, 50, 1_000_000
 """Thresholds of Python's garbage collector during the load."""
-
-
-def worker_name() -> str:
-    """What this worker is called in the record."""
-    return os.environ.get("LOADTEST_WORKER_NAME") or f"{socket.gethostname()}:{os.getpid()}"
 
 
 @dataclass

@@ -53,7 +53,10 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
     for event in events:
         match event["event"]:
             case "worker_joined" if event["name"] not in local:
-                yield f"worker {event['name']} joined ({event['joined']} of {expected})"
+                where = f", from {event['place']}" if "place" in event else ""
+                yield f"worker {event['name']} joined ({event['joined']} of {expected}){where}"
+            case "worker_left":
+                yield f"worker {event['name']} says nothing any more: its place is free again"
             case "worker_refused":
                 yield f"worker {event['name']} refused: {event['why']}"
             case "worker_silent":
@@ -68,6 +71,9 @@ def who_came(events: Iterable[Mapping[str, Any]], expected: int, wait_s: int) ->
     """Why a load did not begin, if it was because not all workers came."""
     found = list(events)
     joined = [event["name"] for event in found if event["event"] == "worker_joined"]
+    for event in found:
+        if event["event"] == "worker_left":
+            joined.remove(event["name"])
     if len(joined) >= expected:
         return None
     refused = {event["name"]: event["why"] for event in found if event["event"] == "worker_refused"}

@@ -63,6 +63,8 @@ class Joining:
 
 def address_of(text: str) -> tuple[str, int]:
     """Host and port of `HOST[:PORT]`. Raises InputError."""
+    if text.count(":") > 1:
+        raise InputError(f"--master: must be a name or an IPv4 address, with or without a port (got {text!r})")
     host, colon, port = text.partition(":")
     if not host or not host.isprintable() or " " in host or (colon and not (port.isascii() and port.isdigit())):
         raise InputError(f"--master: must be HOST or HOST:PORT (got {text!r})")

@@ -17,6 +17,7 @@ WORDS = {
     "users_taken_over": "users taken over",
     "worker_silent": "worker heard again",
     "worker_refused": "worker refused",
+    "worker_left": "worker left",
     "process_ended": "process ended",
     "not_ready": "not ready",
     "followed": "tasks followed",

@@ -18,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from loadtests.store.records import read_lines
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90.0
 STARTED: list["Command"] = []
@@ -43,6 +45,10 @@ class Finished:
         """A JSON file of the run's folder."""
         data: dict[str, Any] = json.loads((self.folder / name).read_text())
         return data
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The run's events of one kind."""
+        return [event for event in read_lines(self.folder / "events.jsonl") if event["event"] == kind]
 
 
 @dataclass
@@ -147,6 +153,16 @@ class Command:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.05)
         raise AssertionError(f"window {number} was not written within {timeout_s} s")
+
+    def wait_for_event(self, kind: str, timeout_s: float = 60.0) -> None:
+        """Block until the run has recorded an event of this kind."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if any(f'"event":"{kind}"' in file.read_text() for file in self.out.glob("*/events.jsonl")):
+                return
+            assert self.process.poll() is None, self.process.communicate()
+            time.sleep(0.05)
+        raise AssertionError(f"no event {kind!r} within {timeout_s} s")
 
 
 def loadtest(*arguments: str, out: Path, **more: Any) -> Finished:

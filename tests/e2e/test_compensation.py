@@ -33,11 +33,6 @@ def _users(finished: Finished) -> list[int]:
     return [sum(worker["users"] for worker in json.loads(line)["workers"].values()) for line in lines]
 
 
-def _events(finished: Finished, kind: str) -> list[dict[str, object]]:
-    lines = (finished.folder / "events.jsonl").read_text().splitlines()
-    return [event for line in lines if (event := json.loads(line))["event"] == kind]
-
-
 def _failed(finished: Finished) -> set[str]:
     return {check["name"] for check in finished.json("verdict.json")["health"] if check["status"] == "fail"}
 
@@ -51,7 +46,7 @@ def test_two_of_three_workers_are_lost_one_after_the_other(target: Target, out: 
     _kill(command, "worker-3")
     finished = command.finish()
     assert finished.code == 0, finished.output + finished.errors
-    moves = _events(finished, "users_taken_over")
+    moves = finished.events("users_taken_over")
     assert [(move["name"], move["users"]) for move in moves] == [("worker-2", 10), ("worker-3", 15)]
     assert "worker-3 was lost: stopped answering" in finished.output and "its 15 users are taken over from" in finished.output
     assert USERS in _users(finished)[7:-1], "nobody took over"

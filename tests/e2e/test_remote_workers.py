@@ -1,6 +1,5 @@
 """Workers that join a run from elsewhere, by the real commands, over loopback; `tests/hosts` gives them machines."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -46,8 +45,8 @@ def _scenario(folder: Path) -> str:
     return str(folder / "remote.toml")
 
 
-def _run(scenario: str, host: str, port: int, out: Path, wait: str = "30") -> Command:
-    where = ("--workers", "0", "--remote-workers", "1", "--master-port", str(port), "--wait", wait)
+def _run(scenario: str, host: str, port: int, out: Path, wait: str = "30", remote: str = "1") -> Command:
+    where = ("--workers", "0", "--remote-workers", remote, "--master-port", str(port), "--wait", wait)
     return run(scenario, "--host", host, *where, "--plain", out=out)
 
 
@@ -65,8 +64,7 @@ def _other_build(folder: Path) -> Path:
 
 
 def _events(finished: Finished, kind: str) -> list[str]:
-    lines = (finished.folder / "events.jsonl").read_text().splitlines()
-    return [event["name"] for line in lines if (event := json.loads(line))["event"] == kind]
+    return [event["name"] for event in finished.events(kind)]
 
 
 def test_one_of_another_build_one_in_time_one_too_late(port: int, out: Path, tmp_path: Path) -> None:
@@ -122,3 +120,27 @@ def test_no_master_answers(out: Path) -> None:
     finished = Command(out, ("worker", "--master", "127.0.0.1:9", "--wait", "1")).start().finish()
     assert finished.code == 3
     assert finished.errors.strip() == "loadtest: no master answered at 127.0.0.1:9 within 1 s"
+
+
+def test_a_place_that_became_free_and_one_that_did_not(port: int, out: Path, tmp_path: Path) -> None:
+    """A worker that died while others were awaited is dropped by name, and its successor comes instead.
+
+    Of three that come for two places one is sent away. Those that stay have names of their own.
+    """
+    with scripted_target() as host:
+        command = _run(_scenario(tmp_path), host, port, out, wait="60", remote="2")
+        first = _worker("box", port, out)
+        command.wait_for_event("worker_joined")
+        for process in first.processes("--worker"):
+            process.kill()
+        assert first.finish().code == 3
+        command.wait_for_event("worker_left")
+        workers = [_worker("box", port, out) for _ in range(3)]
+        finished = command.finish()
+    assert finished.code == 0, finished.output + finished.errors
+    ended = [worker.finish() for worker in workers]
+    assert sorted(one.code for one in ended) == [0, 0, 2]
+    (refused,) = [one.errors for one in ended if one.code == 2]
+    assert "this run has all its 2 workers" in refused or "the load has begun already" in refused
+    assert "worker box says nothing any more: its place is free again" in finished.output
+    assert sorted(finished.events("start")[0]["workers"].values()) == ["box", "box#2"]

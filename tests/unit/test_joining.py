@@ -13,7 +13,9 @@ def test_addresses() -> None:
     assert address_of("127.0.0.1") == ("127.0.0.1", 5557)
 
 
-@pytest.mark.parametrize("text", ["", ":5557", "host:", "host:port", "127.0.0.1:0", "127.0.0.1:65536", "a b", "::1", "host:-1"])
+@pytest.mark.parametrize(
+    "text", ["", ":5557", "host:", "host:port", "127.0.0.1:0", "127.0.0.1:65536", "a b", "::1", "[::1]:5557", "host:-1"]
+)
 def test_what_is_no_address(text: str) -> None:
     """One line that names the option."""
     with pytest.raises(InputError, match="--master: "):
