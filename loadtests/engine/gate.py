@@ -16,6 +16,8 @@ from loadtests.store.build import difference, this_build
 
 JOIN = "client_ready"
 """Locust's own message with which a worker joins; ours carries a name and a build instead of Locust's version."""
+QUIT = "quit"
+"""Locust's own message of a worker that ends."""
 TOO_LATE = "the load has begun already"
 LOOK_S, GONE_AFTER_S = 0.5, 5.0
 """Until the load begins it is looked so often who says nothing any more; a worker that lives says something every second."""
@@ -50,6 +52,9 @@ class GatedMaster(MasterRunner):
         self._heard[client_id] = time.monotonic()
         if client_id in self._turned_away:
             self._refuse(client_id, GIVEN_UP)
+        elif msg.type == QUIT and self.state == STATE_INIT and client_id in self.clients:
+            del self.clients[client_id]  # with the last one Locust would end the master, and nobody could join any more
+            self.happened("worker_left", {"name": self.known[client_id].name})
         elif msg.type != JOIN:
             super().handle_message(client_id, msg)
         elif client_id in self.clients:  # asked twice, for our answer was slow: Locust would give it users twice

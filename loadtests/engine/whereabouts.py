@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Any
 
 from loadtests.store.build import this_build
@@ -58,6 +59,6 @@ def unique_names(workers: Sequence[Whereabouts]) -> list[str]:
     for index, worker in enumerate(workers):
         shared = any(other.name == worker.name for place, other in enumerate(workers) if place != index)
         name = f"{worker.name}@{worker.machine}" if shared and worker.elsewhere else worker.name
-        same = sum(one == name or one.startswith(f"{name}#") for one in names)
-        names.append(f"{name}#{same + 1}" if same else name)
+        numbered = (f"{name}#{number}" for number in count(2))
+        names.append(next(one for one in chain([name], numbered) if one not in names))
     return names

@@ -52,11 +52,11 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
     """What there is to say of workers; that this machine's own joined is not worth a line."""
     for event in events:
         match event["event"]:
-            case "worker_joined" if event["name"] not in local:
+            case "worker_joined" if event["name"] not in local or "place" in event:
                 where = f", from {event['place']}" if "place" in event else ""
                 yield f"worker {event['name']} joined ({event['joined']} of {expected}){where}"
             case "worker_left":
-                yield f"worker {event['name']} says nothing any more: its place is free again"
+                yield f"worker {event['name']} left: its place is free again"
             case "worker_refused":
                 yield f"worker {event['name']} refused: {event['why']}"
             case "worker_silent":

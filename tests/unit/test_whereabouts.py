@@ -18,6 +18,7 @@ HERE = socket.gethostname()
         ([("w", "x"), ("w", "y")], ["w@x", "w@y"]),
         ([("w", "x"), ("w", "x"), ("w", "x")], ["w@x", "w@x#2", "w@x#3"]),
         ([("w", ""), ("w", "")], ["w", "w#2"]),
+        ([("w#2", ""), ("w", ""), ("w", "")], ["w#2", "w", "w#3"]),
     ],
 )
 def test_names(workers: list[tuple[str, str]], names: list[str]) -> None:
