@@ -1,6 +1,7 @@
 """Workers that join a run from elsewhere, by the real commands, over loopback; `tests/hosts` gives them machines."""
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,32 @@ def test_no_master_answers(out: Path) -> None:
     finished = Command(out, ("worker", "--master", "127.0.0.1:9", "--wait", "1")).start().finish()
     assert finished.code == 3
     assert finished.errors.strip() == "loadtest: no master answered at 127.0.0.1:9 within 1 s"
+
+
+def test_a_worker_that_leaves(port: int, out: Path, tmp_path: Path) -> None:
+    """Before the load it makes room for another; during the load it is lost, and the others take its users over."""
+    scenario = Path(_scenario(tmp_path))
+    scenario.write_text(scenario.read_text() + '[health]\nlost_worker = "compensate"\noffered = "40%"\n')
+    with scripted_target() as host:
+        command = _run(str(scenario), host, port, out, wait="60", remote="2")
+        early = _worker("early", port, out)
+        command.wait_for_event("worker_joined")
+        early.process.send_signal(signal.SIGINT)
+        assert early.finish().code == 130
+        command.wait_for_event("worker_left")
+        stays, leaves = (_worker(name, port, out) for name in ("stays", "leaves"))
+        command.wait_for_window(1)
+        leaves.process.send_signal(signal.SIGINT)
+        assert leaves.finish().code == 130
+        finished = command.finish()
+    assert finished.code == 0, finished.output + finished.errors
+    assert stays.finish().code == 0
+    assert "worker early left: its place is free again" in finished.output
+    (lost,), (moved,) = finished.events("worker_lost"), finished.events("users_taken_over")
+    assert (lost["name"], lost["how"], moved["users"], len(moved["heirs"])) == ("leaves", "stopped answering", 3, 1)
+    assert [final["report"]["users"] for final in finished.events("worker_final")] == [6]
+    ledger = finished.json("ledger.json")
+    assert ledger["balanced"] and ledger["missed"] > 0
 
 
 def test_a_place_that_became_free_and_one_that_did_not(port: int, out: Path, tmp_path: Path) -> None:
