@@ -86,7 +86,7 @@ class JoiningWorker(WorkerRunner):
                 return
 
     def _end(self, why: str) -> None:
-        """Leave, in the middle of a load if there is one: nobody counts any more what it does. Said once, however often heard."""
+        """Leave, in the middle of a load if there is one: nobody counts any more what it does. Said once, if heard often."""
         if self._ending:
             return
         self._ending = True

@@ -235,7 +235,7 @@ def test_an_heir_that_never_heard_of_it(tmp_path: Path) -> None:
 
 
 def test_an_heir_lost_before_its_turn_is_away_once(tmp_path: Path) -> None:
-    """A closed load of 10 s. Users of the first are away from 0 s to 8 s, if through two losses; those of the second from 3 s."""
+    """A closed load of 10 s. Users of the first are away from 0 s to 8 s, through two losses; those of the second from 3 s."""
     plan = plan_of(tmp_path, changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["2s", "3s"]'))
     start = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2", "2": "worker-3"}}
     events = [start, final(2), lost(0, 2.0), moved(0, 5.0, 1), lost(1, 4.0), moved(1, 8.0, 2)]
