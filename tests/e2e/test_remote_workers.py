@@ -116,6 +116,17 @@ def test_a_file_that_is_not_on_the_workers_machine(port: int, out: Path, tmp_pat
     assert worker.code == 2 and f"loadtest: {line}" in worker.errors, worker.errors
 
 
+def test_a_worker_that_does_not_end(port: int, out: Path) -> None:
+    """One that is suspended does not hear of the first signal; the second ends it."""
+    command = _worker("box", port, out)
+    for process in command.wait_for_process("--worker"):
+        process.suspend()
+    command.process.send_signal(signal.SIGINT)
+    command.process.send_signal(signal.SIGTERM)
+    assert command.finish(timeout_s=10).code == 130
+    assert command.left_behind(within_s=2.0) == []
+
+
 def test_no_master_answers(out: Path) -> None:
     """Exit code 3 and one line, when the time is over."""
     finished = Command(out, ("worker", "--master", "127.0.0.1:9", "--wait", "1")).start().finish()
