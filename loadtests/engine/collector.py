@@ -156,13 +156,14 @@ class Collector:
 
     def _book(self, member: Member) -> None:
         """Take a worker's totals into the record."""
-        if member.final or member.totals is None:
+        if member.final or member.lost or member.totals is None:
             return
         member.final = True
         missing = member.totals["snapshots"] - member.received - 1
         clock = member.clock_after.best
         facts = {"missing": missing, "clock": clock and clock.to_json()}
         self._folder.event("worker_final", self._now(), **facts, report={**member.totals, "name": member.name})
+        self._take_overs.ended(member, self._end_s)
         self._record.release(member.worker)
 
     # The course of the run.
@@ -171,6 +172,12 @@ class Collector:
     def over(self) -> bool:
         """Whether everything has been written."""
         return self._over
+
+    @property
+    def _end_s(self) -> float:
+        """When the load ends or ended."""
+        total_s = self._plan.scenario.load.total_s
+        return total_s if self._halted_s is None else min(total_s, self._halted_s)
 
     def halt(self, reason: str) -> None:
         """End the load now: no turn begins any more, what is in flight is drained."""
@@ -225,7 +232,7 @@ class Collector:
             self._book(member)
             if not (member.final or member.lost):
                 self._lose(member, "sent no final report")
-                self._take_overs.of(member, self._members.values(), self._now())
+                self._take_overs.of(member, self._members.values(), self._now(), self._end_s)
         self._end_if_all_done()
 
     def _give_up(self) -> None:
@@ -261,10 +268,12 @@ class Collector:
 
     def _do_without(self, member: Member, how: str) -> None:
         """Go on without a worker, if the scenario allows it and others are there; else end the load."""
+        if self._over:
+            return
         self._lose(member, how)
         if self._start_epoch is None:
             self._not_ready(member.name, how)
-        elif not self._take_overs.of(member, self._members.values(), self._now()):
+        elif not self._take_overs.of(member, self._members.values(), self._now(), self._end_s):
             self.halt(f"{member.name} was lost")
         self._end_if_all_done()
 

@@ -14,10 +14,10 @@ from loadtests.engine.silence import Attention
 from loadtests.engine.whereabouts import Whereabouts
 from loadtests.store.build import difference, this_build
 
+BYE = "quit"
+"""Locust's own message with which a worker leaves."""
 JOIN = "client_ready"
 """Locust's own message with which a worker joins; ours carries a name and a build instead of Locust's version."""
-QUIT = "quit"
-"""Locust's own message of a worker that ends."""
 TOO_LATE = "the load has begun already"
 LOOK_S, GONE_AFTER_S = 0.5, 5.0
 """Until the load begins it is looked so often who says nothing any more; a worker that lives says something every second."""
@@ -29,8 +29,9 @@ Happened = Callable[[str, Mapping[str, Any]], None]
 class GatedMaster(MasterRunner):
     """Locust's master, to which only workers of its own build belong, and no new ones while a load runs.
 
-    Locust counts whoever says that it is ready, and gives users of a running test to newcomers and to workers that come back.
-    Here the users of a worker are a part of the plan, so both are told to leave before Locust hears of them.
+    Locust counts whoever says that it is ready, and gives users of a running test to newcomers and to workers that come back,
+    and those of one that leaves to the others. Here the users of a worker are a part of the plan, so newcomers are told to
+    leave, and Locust hears neither of them nor of who left. It would also end itself when the only worker so far leaves.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -39,6 +40,8 @@ class GatedMaster(MasterRunner):
         """All that were let in, by node."""
         self._refused: set[str] = set()
         self._turned_away: set[str] = set()
+        self._left: set[str] = set()
+        """Those who said that they leave."""
         self._asked: set[str] = set()
         """Those for whom there was no place."""
         self._heard: dict[str, float] = {}
@@ -50,18 +53,23 @@ class GatedMaster(MasterRunner):
     def handle_message(self, client_id: str, msg: Message) -> None:
         """Locust's handling of what a worker says, if it is one of ours."""
         self._heard[client_id] = time.monotonic()
+        if client_id in self._left:
+            return
         if client_id in self._turned_away:
             self._refuse(client_id, GIVEN_UP)
-        elif msg.type == QUIT and self.state == STATE_INIT and client_id in self.clients:
-            del self.clients[client_id]  # with the last one Locust would end the master, and nobody could join any more
-            self.happened("worker_left", {"name": self.known[client_id].name})
+        elif msg.type == BYE and (self._loading or self.state == STATE_INIT):
+            self._let_go(client_id)
         elif msg.type != JOIN:
             super().handle_message(client_id, msg)
         elif client_id in self.clients:  # asked twice, for our answer was slow: Locust would give it users twice
             index = self.get_worker_index(client_id)  # type: ignore[no-untyped-call]
             self.send_message("ack", {"index": index}, client_id)
-        elif client_id in self.known or self._admit(client_id, msg.data):
+        elif (client_id in self.known and not self._loading) or self._admit(client_id, msg.data):
             super().handle_message(client_id, Message(JOIN, __version__, client_id))  # type: ignore[no-untyped-call]
+
+    @property
+    def _loading(self) -> bool:
+        return self.state in (STATE_SPAWNING, STATE_RUNNING)
 
     def silent_s(self, node: str) -> float:
         """Seconds since a worker said something, whatever it was."""
@@ -70,20 +78,33 @@ class GatedMaster(MasterRunner):
     def turn_away(self, node: str) -> None:
         """Have nothing more to do with a worker; whatever it says, it is told to leave."""
         self._turned_away.add(node)
+        self._forget(node)
+        if node not in self._left:
+            self._refuse(node, GIVEN_UP)
+
+    def _let_go(self, node: str) -> None:
+        """A worker leaves: before the load its place is free again; during the load it is lost, whatever it says afterwards."""
+        if node in self.clients:
+            self._left.add(node)
+            self._forget(node)
+            if self.state == STATE_INIT:
+                self.happened("worker_left", {"name": self.known[node].name})
+
+    def _forget(self, node: str) -> None:
         client = self.clients.pop(node, None)
         if client is not None and self._users_dispatcher is not None:
             self._users_dispatcher.remove_worker(client)
-        self._refuse(node, GIVEN_UP)
 
     def _admit(self, node: str, said: Any) -> bool:
         """Whether a new worker may join. Plain Locust says its version and nothing else."""
         told = said if isinstance(said, dict) else {"build": {"locust": str(said)}}
-        name, other = str(told.get("name", node)), difference(self._build, told.get("build", {}))
-        if other is not None:
-            self._refuse(node, None)  # it says by itself what the difference is, as seen from there
-        elif self.state in (STATE_SPAWNING, STATE_RUNNING):
+        build = told.get("build")
+        name, other = str(told.get("name", node)), difference(self._build, build if isinstance(build, dict) else {})
+        if self._loading:
             other = TOO_LATE
             self._refuse(node, other)
+        elif other is not None:
+            self._refuse(node, None)  # it says by itself what the difference is, as seen from there
         elif (most := self._full_with()) is not None:
             if node not in self._asked:  # it may be the successor of one that died just now: asked again, we know
                 self._asked.add(node)
@@ -105,7 +126,7 @@ class GatedMaster(MasterRunner):
         options = self.environment.parsed_options
         if options is None or not options.run_folder or self.worker_count < options.expect_workers:
             return None
-        return int(options.expect_workers) if self.worker_count >= options.expect_workers else None
+        return int(options.expect_workers)
 
     def _watch_waiting(self) -> None:
         """While workers gather, those that are gone make room: the load must not begin with their users, nor wait for them."""

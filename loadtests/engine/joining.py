@@ -29,6 +29,7 @@ class JoiningWorker(WorkerRunner):
     def __init__(self, environment: Environment, master_host: str, master_port: int) -> None:
         self._introduction = introduction(master_host, master_port)
         self._refusal: str | None = None
+        self._ending = False
         self.reporter: Reporter | None = None
         """Who knows the plan, once this process is set up."""
         self._heard_s = time.monotonic()
@@ -85,7 +86,10 @@ class JoiningWorker(WorkerRunner):
                 return
 
     def _end(self, why: str) -> None:
-        """Leave, in the middle of a load if there is one: nobody counts any more what it does."""
+        """Leave, in the middle of a load if there is one: nobody counts any more what it does. Said once, if heard often."""
+        if self._ending:
+            return
+        self._ending = True
         print(f"loadtest: {worker_name()} ends its load: {why}", file=sys.stderr, flush=True)
         if self.environment.process_exit_code is None:  # else the master has all of it already
             self.environment.process_exit_code = int(ExitCode.INVALID)

@@ -51,14 +51,27 @@ class SimulatedUser(User):
         self._session = self._crew.new_session(self)
         self._credentials = Credentials(self._crew, self._session, number)
         self._crew.clock.wait_for_epoch()
-        with self._crew.logins:
-            try:
-                trouble = self._credentials.log_in()
-            except Exception as error:  # whatever it is, the master must hear of it, or it waits for this user
-                log.exception("user %d: cannot log in", number)
-                trouble = f"user {number} cannot log in: {type(error).__name__}: {error}"
+        trouble = self._log_in()
         self._turns = self._planned()
         self._crew.ready(trouble)
+
+    def _log_in(self) -> str | None:
+        """Get the first token; what went wrong, in words. None is needed by whoever takes over when the load is over."""
+        crew = self._crew
+        with crew.logins:
+            if crew.clock.closed or self._from_s > crew.clock.halt_at_s:
+                return None
+            crew.busy()
+            try:
+                return self._credentials.log_in()
+            except Abandoned:
+                log.info("user %d: abandoned while it logged in", self.number)
+                return None
+            except Exception as error:  # whatever it is, the master must hear of it, or it waits for this user
+                log.exception("user %d: cannot log in", self.number)
+                return f"user {self.number} cannot log in: {type(error).__name__}: {error}"
+            finally:
+                crew.idle()
 
     def _planned(self) -> Iterator[Turn]:
         """All turns of an open load, from when they are this worker's."""
@@ -66,7 +79,7 @@ class SimulatedUser(User):
         if isinstance(plan.load, ClosedLoad):
             return iter(())
         turns = turns_of(plan.load, plan.mix, plan.scenario.seed, self.number, self._from_s)
-        if not self._from_s:
+        if not self._from_s or self._crew.clock.closed:
             return turns
         # What is over has to be drawn all the same: one user after the other, and the others get as much time.
         with self._crew.catching_up:

@@ -7,7 +7,7 @@ these seconds aborts nothing: a request that is rare may be missing for ten of t
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,6 +63,9 @@ class AbortWatch:
         longest_s = max((one.window_s for one in self._watched), default=0)
         self._windows: deque[Window] = deque(maxlen=longest_s)
         self._samples = _Samples(folder, longest_s)
+        self._events = LineTail(folder.file("events.jsonl"))
+        self._lost: dict[int, float] = {}
+        """Lost workers, and from which second on others have their users."""
 
     def add(self, window: Window) -> Abort | None:
         """Take the next window; why the load should end now, if it should. One that is over already has nothing to end."""
@@ -71,6 +74,7 @@ class AbortWatch:
             return None
         self._windows.append(window)
         self._samples.read(end_s)
+        self._read_events()
         for one in self._watched:
             begin_s = end_s - one.window_s
             if begin_s < one.grace_s:
@@ -80,12 +84,27 @@ class AbortWatch:
                 return Abort(result, one.window_s, round(self._now_s(), 1))
         return None
 
+    def _read_events(self) -> None:
+        for event in self._events.read():
+            if event["event"] == "worker_lost":  # written before the windows that are sealed without it
+                self._lost[event["worker"]] = math.inf
+            elif event["event"] == "users_taken_over" and event["from_s"] is not None:
+                self._lost[event["worker"]] = event["from_s"]
+
+    def _whole(self, windows: Iterable[Window]) -> bool:
+        """Whether all users were there; a lower rate without them is not the target's."""
+        return not any(
+            worker not in window.workers and window.number < from_s
+            for window in windows
+            for worker, from_s in self._lost.items()
+        )
+
     def _now_s(self) -> float:
         """Seconds since the start of the load."""
         return self._clock() - self._samples.start_epoch
 
     def _facts(self, begin_s: int, end_s: int, objective: Objective) -> Facts:
-        """What these seconds say. A rate has none before the load is at its full one."""
+        """What these seconds say. A rate has none before the load is at its full one, or while users are missing."""
         windows = [window for window in self._windows if window.number >= begin_s]
         series: dict[str, Series] = {}
         total = Series()
@@ -98,7 +117,7 @@ class AbortWatch:
             series=series,
             total=total,
             steady_ok={**answered, None: total.ok},
-            steady_s=float(len(windows)) if begin_s >= self._steady_from_s else 0.0,
+            steady_s=float(len(windows)) if begin_s >= self._steady_from_s and self._whole(windows) else 0.0,
             gauges={("users", None): [float(window.users) for window in windows], **self._samples.between(begin_s, end_s)},
         )
 

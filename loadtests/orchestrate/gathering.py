@@ -56,7 +56,8 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
                 where = f", from {event['place']}" if "place" in event else ""
                 yield f"worker {event['name']} joined ({event['joined']} of {expected}){where}"
             case "worker_left":
-                yield f"worker {event['name']} left: its place is free again"
+                how = "says nothing any more" if "silent_s" in event else "left"
+                yield f"worker {event['name']} {how}: its place is free again"
             case "worker_refused":
                 yield f"worker {event['name']} refused: {event['why']}"
             case "worker_silent":
@@ -65,14 +66,18 @@ def news_of(events: Iterable[Mapping[str, Any]], expected: int, local: set[str])
                 yield f"{event['name']} was lost: {event['how']}"
             case "users_taken_over" if event["heirs"]:
                 yield f"its {event['users']:,} users are taken over from {event['from_s']:.1f} s into the load on"
+            case "take_over_missed":
+                yield f"{event['heir']} never heard that it was to take over users of {event['name']}"
 
 
 def who_came(events: Iterable[Mapping[str, Any]], expected: int, wait_s: int) -> str | None:
     """Why a load did not begin, if it was because not all workers came."""
     found = list(events)
-    joined = [event["name"] for event in found if event["event"] == "worker_joined"]
+    joined = list[str]()
     for event in found:
-        if event["event"] == "worker_left":
+        if event["event"] == "worker_joined":
+            joined.append(event["name"])
+        elif event["event"] == "worker_left" and event["name"] in joined:
             joined.remove(event["name"])
     if len(joined) >= expected:
         return None

@@ -33,16 +33,16 @@ class Joining:
         self._command = [*locust(), "--worker", "--loglevel", "WARNING", *address]
         self._names = worker_names(environ.get(WORKER_NAME) or socket.gethostname(), processes)
         self._env = locust_env(environ)
-        self._interrupted = False
+        self._signals = 0
 
     def execute(self) -> ExitCode:
         """Bring them, and wait for the run's end."""
         guardian, started = Guardian(), list[subprocess.Popen[bytes]]()
 
-        def on_signal(_: Signals) -> None:
-            self._interrupted = True
+        def on_signal(_: Signals) -> None:  # the second means less patience than the first
+            self._signals += 1
             for process in started:
-                process.terminate()
+                process.terminate() if self._signals == 1 else process.kill()
 
         with handled(on_signal):
             try:
@@ -51,14 +51,14 @@ class Joining:
                     process = subprocess.Popen(self._command, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
                     started.append(process)
                     guardian.watch(process.pid)
-                    if self._interrupted:
+                    if self._signals:
                         break
                 while any(process.poll() is None for process in started):
                     time.sleep(POLL_S)
             finally:
                 _end(started)
                 guardian.dismiss()
-        return ExitCode.INTERRUPTED if self._interrupted else worst([process.returncode for process in started])
+        return ExitCode.INTERRUPTED if self._signals else worst([process.returncode for process in started])
 
 
 def address_of(text: str) -> tuple[str, int]:

@@ -98,7 +98,7 @@ class Evidence:
     @property
     def rate(self) -> float:
         """Requests of the mix that were answered without failure, per second of the steady part."""
-        return self.steady_ok.get(None, 0) / self.rated_seconds if self.rated_seconds else 0.0
+        return self.steady_ok.get(None, 0) / len(self.rated) if self.rated else 0.0
 
     @property
     def steady_s(self) -> tuple[int, int]:
@@ -106,18 +106,18 @@ class Evidence:
         return self.plan.steady_seconds(self.end_s)
 
     @cached_property
-    def rated_seconds(self) -> int:
-        """How many seconds of the steady part rates are taken from: all in which every user was there."""
-        return sum(not self.losses.in_hole(second) for second in range(*self.steady_s))
+    def rated(self) -> list[int]:
+        """The seconds of the steady part that rates are taken from: all in which every user was there."""
+        return [second for second in range(*self.steady_s) if not self.losses.in_hole(second)]
 
     @cached_property
     def steady_ok(self) -> dict[str | None, int]:
         """Requests answered without failure in the seconds that rates are taken from, by name; None for the whole mix."""
-        first, last = self.steady_s
+        rated = set(self.rated)
         found: Counter[str | None] = Counter()
         for second, by_name in self.totals.ok_by_second:
             for name, count in by_name.items():
-                inside = count if first <= second < last and not self.losses.in_hole(second) else 0
+                inside = count if second in rated else 0
                 found[name] += inside
                 found[None] += 0 if name in AUTH_SERIES else inside
         return dict(found)
@@ -198,7 +198,7 @@ class Evidence:
             series=self.totals.series,
             total=self.total,
             steady_ok=self.steady_ok,
-            steady_s=float(self.rated_seconds),
+            steady_s=float(len(self.rated)),
             gauges=self.gauges(),
             doubts=self.probed.doubts(),
             silences=self._silence,
@@ -255,12 +255,16 @@ class Evidence:
         return [WorkerClock(names[worker], begun[worker], readings[worker]) for worker in sorted(ended)]
 
     def _planned(self) -> int:
-        """Turns of the plan; of a closed load, which plans nothing but users, as many as all of them would have had."""
+        """Turns of the plan; of a closed load, which plans nothing but users, as many as all of them would have had.
+
+        Of a load that was halted, those that were due until then, as far as anybody was to play them.
+        """
         load, scenario, scheduled = self.plan.load, self.plan.scenario, self.totals.counts.scheduled
-        if self.events_of("halt"):
-            return scheduled
+        losses = self.losses
         if isinstance(load, ClosedLoad):
-            return round(scheduled / (1.0 - self.losses.away)) if self.losses.away < 1.0 else scheduled
+            return round(scheduled / (1.0 - losses.away)) if losses.away < 1.0 else scheduled
+        if self.events_of("halt"):
+            return scheduled + (losses.missed + losses.unreported if losses.compensated else 0)
         return planned_turns(load, self.plan.mix, scenario.seed, scenario.load.users)
 
     def _unfinished(self) -> str | None:

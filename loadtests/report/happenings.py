@@ -15,6 +15,7 @@ WORDS = {
     "stop": "load over",
     "worker_lost": "worker lost",
     "users_taken_over": "users taken over",
+    "take_over_missed": "users not taken over",
     "worker_silent": "worker heard again",
     "worker_refused": "worker refused",
     "worker_left": "worker left",

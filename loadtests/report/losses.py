@@ -50,17 +50,22 @@ def find_losses(plan: Plan, totals: Totals, events: Sequence[dict[str, Any]]) ->
     stories = {one: _story(names[one], lost.get(one), fates.get(names[one])) for one in missing}
     if not missing:
         return Losses(())
+    for event in events:
+        if event["event"] == "take_over_missed" and event["worker"] in stories:
+            stories[event["worker"]] += f"; {event['heir']} never heard that it was to take users over"
+            moves.pop(event["worker"], None)
     moves = {worker: move for worker, move in moves.items() if worker in stories}
+    end_s = min([plan.scenario.load.total_s, *(event["at_s"] or 0.0 for event in events if event["event"] == "halt")])
     tenures = _tenures(plan, missing, len(names), events)
-    holes = {worker: (_silent_since(totals, worker), _taken_over_s(move)) for worker, move in moves.items()}
+    holes = {one: (_silent_since(totals, one), _taken_over_s(move)) for one, move in moves.items() if tenures[one].users}
     return Losses(
         stories=tuple(story for worker, story in stories.items() if worker not in moves),
         in_flight=sum(totals.last[worker][1].in_flight for worker in missing if worker in totals.last),
         unreported=_unreported(plan, totals, tenures, events),
         compensated=tuple(f"{stories[worker]}; {_move(move)}" for worker, move in moves.items()),
-        missed=sum(_missed(plan, tenures[worker], move) for worker, move in moves.items()),
+        missed=sum(_missed(plan, tenures[worker], min(end_s, _taken_over_s(move))) for worker, move in moves.items()),
         holes=tuple(holes.values()),
-        away=_away(plan, tenures, holes),
+        away=_away(plan, tenures, holes, end_s),
     )
 
 
@@ -72,6 +77,8 @@ def _story(name: str, lost: Mapping[str, Any] | None, fate: str | None) -> str:
 
 
 def _move(move: Mapping[str, Any]) -> str:
+    if not move["users"]:
+        return "it had no users"
     if move["from_s"] is None:
         return "the load ended before its users could be taken over"
     return f"its {move['users']:,} users were taken over from {move['from_s']:.1f} s on"
@@ -100,7 +107,9 @@ def _tenures(plan: Plan, missing: Sequence[int], workers: int, events: Sequence[
         if event["event"] == "users_taken_over" and event["heirs"]:
             holdings.hand_over(event["worker"], event["heirs"], event["from_s"])
     lost_at = {event["worker"]: event["at_s"] for event in events if event["event"] == "worker_lost"}
-    return {one: _Tenure(holdings.of(one), lost_at.get(one) or plan.scenario.load.total_s) for one in missing}
+    until_s = {one: lost_at.get(one) for one in missing}
+    total_s = plan.scenario.load.total_s
+    return {one: _Tenure(holdings.of(one), total_s if at_s is None else at_s) for one, at_s in until_s.items()}
 
 
 def _unreported(plan: Plan, totals: Totals, tenures: Mapping[int, _Tenure], events: Sequence[dict[str, Any]]) -> int:
@@ -126,20 +135,20 @@ def _unreported(plan: Plan, totals: Totals, tenures: Mapping[int, _Tenure], even
     return max(0, planned - int(reported))
 
 
-def _missed(plan: Plan, had: _Tenure, move: Mapping[str, Any]) -> int:
+def _missed(plan: Plan, had: _Tenure, from_s: float) -> int:
     load = plan.load
     if isinstance(load, ClosedLoad):  # whoever is not there does not think either
         return 0
-    from_s = _taken_over_s(move)
     return sum(
         sum(had.until_s < turn.due_s < from_s for turn in turns_of(load, plan.mix, plan.scenario.seed, user, since_s))
         for user, since_s in had.users.items()
     )
 
 
-def _away(plan: Plan, tenures: Mapping[int, _Tenure], holes: Mapping[int, tuple[float, float]]) -> float:
-    load = plan.scenario.load
+def _away(plan: Plan, tenures: Mapping[int, _Tenure], holes: Mapping[int, tuple[float, float]], end_s: float) -> float:
     user_s = sum(
-        len(tenures[one].users) * max(0.0, min(end_s, load.total_s) - begin_s) for one, (begin_s, end_s) in holes.items()
+        max(0.0, min(until_s, end_s) - max(begin_s, since_s))
+        for one, (begin_s, until_s) in holes.items()
+        for since_s in tenures[one].users.values()
     )
-    return min(1.0, user_s / (load.users * load.total_s))
+    return min(1.0, user_s / (plan.scenario.load.users * end_s)) if end_s else 0.0

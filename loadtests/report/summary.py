@@ -1,5 +1,6 @@
 """`summary.json`: the run in numbers, and `hdr/*.hlog`: its histograms second by second for HdrHistogram's own tools."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from hdrh.log import HistogramLogWriter
 
 from loadtests.measure.histogram import HIGHEST_US, Histogram
 from loadtests.measure.series import Series
-from loadtests.pacing.stream import ClosedLoad, OpenLoad, expected_turns, turns_between
+from loadtests.pacing.stream import ClosedLoad, OpenLoad, PlannedLoad, expected_turns, turns_between
 from loadtests.report.authentication import authentication_costs
 from loadtests.report.evidence import Evidence
 from loadtests.scenario.plan import Plan
@@ -29,7 +30,7 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
     """
     first, last = evidence.steady_s
     total = evidence.total
-    rate, due = evidence.rate, due_rate(evidence.plan, first, last)
+    rate, due = evidence.rate, due_rate(evidence.plan, evidence.rated)
     series = {name: _series(series) for name, series in sorted(evidence.totals.series.items())}
     return {
         "version": VERSION,
@@ -55,18 +56,31 @@ def summarise(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def due_rate(plan: Plan, from_s: float, to_s: float) -> float | None:
-    """Turns of the plan's stream that were due per second of this part; None for a closed model.
+def due_rate(plan: Plan, seconds: Sequence[int]) -> float | None:
+    """Turns of the plan's stream that were due per second, in these seconds; None for a closed model, or without seconds.
 
     They are counted, one by one where arrivals are random; of more than MOST_COUNTED the plan's mean stands for them.
     """
-    load, users, seed = plan.load, plan.scenario.load.users, plan.scenario.seed
-    if isinstance(load, ClosedLoad):
+    if isinstance(plan.load, ClosedLoad) or not seconds:
         return None
+    return sum(_due(plan, plan.load, begin_s, end_s) for begin_s, end_s in _spans(seconds)) / len(seconds)
+
+
+def _spans(seconds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Beginning and end of each unbroken run of ascending seconds."""
+    begin = seconds[0]
+    for second, after in zip(seconds, [*seconds[1:], None], strict=True):
+        if after != second + 1:
+            yield begin, second + 1
+            begin = after or 0
+
+
+def _due(plan: Plan, load: PlannedLoad, from_s: float, to_s: float) -> float:
+    users, seed = plan.scenario.load.users, plan.scenario.seed
     upto = expected_turns(load, users, to_s)
     if isinstance(load, OpenLoad) and load.process != "constant" and upto > MOST_COUNTED:
-        return (upto - expected_turns(load, users, from_s)) / (to_s - from_s)
-    return turns_between(load, seed, users, from_s, to_s) / (to_s - from_s)
+        return upto - expected_turns(load, users, from_s)
+    return turns_between(load, seed, users, from_s, to_s)
 
 
 def _troubled(evidence: Evidence) -> dict[str, list[str]]:

@@ -105,7 +105,7 @@ def _clocks(evidence: Evidence) -> Iterable[str]:
 
 
 def _silences(evidence: Evidence) -> Iterator[str]:
-    """Workers that the master did not hear for a while; a run that lost one is invalid, and says so elsewhere."""
+    """Workers that the master did not hear for a while; what became of those that were lost is told elsewhere."""
     for event in evidence.events_of("worker_silent"):
         until = "before the load" if event["at_s"] is None else f"until {event['at_s']:.1f} s into the load"
         yield f"{event['name']} was not heard for {event['silent_s']:g} s, {until}; it went on, and reported it afterwards"

@@ -1,9 +1,9 @@
 """Workers that join a run from elsewhere, by the real commands, over loopback; `tests/hosts` gives them machines."""
 
 import shutil
+import signal
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.e2e.command import ROOT, Command, Finished, free_port, run
@@ -116,6 +116,17 @@ def test_a_file_that_is_not_on_the_workers_machine(port: int, out: Path, tmp_pat
     assert worker.code == 2 and f"loadtest: {line}" in worker.errors, worker.errors
 
 
+def test_a_worker_that_does_not_end(port: int, out: Path) -> None:
+    """One that is suspended does not hear of the first signal; the second ends it."""
+    command = _worker("box", port, out)
+    for process in command.wait_for_process("--worker"):
+        process.suspend()
+    command.process.send_signal(signal.SIGINT)
+    command.process.send_signal(signal.SIGTERM)
+    assert command.finish(timeout_s=10).code == 130
+    assert command.left_behind(within_s=2.0) == []
+
+
 def test_no_master_answers(out: Path) -> None:
     """Exit code 3 and one line, when the time is over."""
     finished = Command(out, ("worker", "--master", "127.0.0.1:9", "--wait", "1")).start().finish()
@@ -123,21 +134,45 @@ def test_no_master_answers(out: Path) -> None:
     assert finished.errors.strip() == "loadtest: no master answered at 127.0.0.1:9 within 1 s"
 
 
+def test_a_worker_that_leaves(port: int, out: Path, tmp_path: Path) -> None:
+    """Before the load it makes room for another; during the load it is lost, and the others take its users over."""
+    scenario = Path(_scenario(tmp_path))
+    scenario.write_text(scenario.read_text() + '[health]\nlost_worker = "compensate"\noffered = "40%"\n')
+    with scripted_target() as host:
+        command = _run(str(scenario), host, port, out, wait="60", remote="2")
+        early = _worker("early", port, out)
+        command.wait_for_event("worker_joined")
+        early.process.send_signal(signal.SIGINT)
+        assert early.finish().code == 130
+        command.wait_for_event("worker_left")
+        stays, leaves = (_worker(name, port, out) for name in ("stays", "leaves"))
+        command.wait_for_window(1)
+        leaves.process.send_signal(signal.SIGINT)
+        assert leaves.finish().code == 130
+        finished = command.finish()
+    assert finished.code == 0, finished.output + finished.errors
+    assert stays.finish().code == 0
+    assert "worker early left: its place is free again" in finished.output
+    (lost,), (moved,) = finished.events("worker_lost"), finished.events("users_taken_over")
+    assert (lost["name"], lost["how"], moved["users"], len(moved["heirs"])) == ("leaves", "stopped answering", 3, 1)
+    assert [final["report"]["users"] for final in finished.events("worker_final")] == [6]
+    ledger = finished.json("ledger.json")
+    assert ledger["balanced"] and ledger["missed"] > 0
+
+
 def test_a_place_that_became_free_and_one_that_did_not(port: int, out: Path, tmp_path: Path) -> None:
-    """A worker that left or died while others were awaited is told by name, and its successor comes instead.
+    """A worker that died while others were awaited is dropped by name, and its successor comes instead.
 
     Of three that come for two places one is sent away. Those that stay have names of their own.
     """
     with scripted_target() as host:
-        command, joined = _run(_scenario(tmp_path), host, port, out, wait="60", remote="2"), 1
-        for leave in (psutil.Process.terminate, psutil.Process.kill):
-            first = _worker("box", port, out)
-            command.wait_for_event("worker_joined", joined)
-            for process in first.processes("--worker"):
-                leave(process)
-            first.finish()
-            command.wait_for_event("worker_left", joined)
-            joined += 1
+        command = _run(_scenario(tmp_path), host, port, out, wait="60", remote="2")
+        first = _worker("box", port, out)
+        command.wait_for_event("worker_joined")
+        for process in first.processes("--worker"):
+            process.kill()
+        assert first.finish().code == 3
+        command.wait_for_event("worker_left")
         workers = [_worker("box", port, out) for _ in range(3)]
         finished = command.finish()
     assert finished.code == 0, finished.output + finished.errors
@@ -145,5 +180,5 @@ def test_a_place_that_became_free_and_one_that_did_not(port: int, out: Path, tmp
     assert sorted(one.code for one in ended) == [0, 0, 2]
     (refused,) = [one.errors for one in ended if one.code == 2]
     assert "this run has all its 2 workers" in refused or "the load has begun already" in refused
-    assert finished.output.count("worker box left: its place is free again") == 2
+    assert "worker box says nothing any more: its place is free again" in finished.output
     assert sorted(finished.events("start")[0]["workers"].values()) == ["box", "box#2"]

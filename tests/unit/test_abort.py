@@ -189,3 +189,13 @@ def test_what_cannot_abort_is_a_problem(tmp_path: Path, objective: str, message:
     (problem,) = problems_of(tmp_path, text)
     assert problem.key == "objectives.fast"
     assert problem.message == f"{message}; leave out abort_on_fail"
+
+
+@pytest.mark.parametrize(("from_s", "aborts"), [(99.0, False), (None, False), (3.0, True)])
+def test_a_hole_is_no_low_rate(tmp_path: Path, from_s: float | None, aborts: bool) -> None:
+    """While nobody has a lost worker's users no rate ends the load; once others have them, one does."""
+    run = run_asking(tmp_path, "rate >= 50/s")
+    run.folder.event("worker_lost", 2.5, worker=7, name="worker-8", how="stopped answering")
+    run.folder.event("users_taken_over", 2.5, worker=7, name="worker-8", users=3, from_s=from_s, heirs=[0])
+    windows = [listed(number, 10) for number in range(6)]
+    assert (abort_of(run, *windows) is not None) == aborts

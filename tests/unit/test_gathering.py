@@ -59,5 +59,7 @@ def test_who_came() -> None:
     assert who_came([JOINED, REFUSED, REFUSED], 3, 60) == (
         "1 of 3 workers joined within 60 s (host-1); refused: host-2: harness 0.2.0 here, 0.1.0 there"
     )
+    left = {"event": "worker_left", "name": "host-1"}
+    assert who_came([JOINED, left, left], 1, 5) == "0 of 1 workers joined within 5 s"
     assert who_came([], 1, 5) == "0 of 1 workers joined within 5 s"
     assert who_came([JOINED], 1, 5) is None, "that was not the reason"

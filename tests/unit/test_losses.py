@@ -198,3 +198,49 @@ def test_hole_of_a_closed_load_is_time(tmp_path: Path) -> None:
     losses = find_losses(plan, totals({0: 9, 1: 3}), [START, final(0), lost(1, 6.0), moved(1, 7.0, 0)])
     assert losses.away == pytest.approx(0.15) and losses.missed == 0
     assert find_losses(plan, totals({0: 9, 1: 3}), [START, final(0), lost(1, 6.0), moved(1, None)]).away == pytest.approx(0.3)
+
+
+def test_a_halted_load_misses_nothing_after_its_halt(tmp_path: Path) -> None:
+    """Lost at 3 s, to be taken over from 9 s on, halted at 5 s: ten turns were due and missed, not thirty."""
+    plan = plan_of(tmp_path)
+    halt = {"event": "halt", "at_s": 5.0, "reason": "x"}
+    for move in (moved(1, 9.0, 0), moved(1, None)):
+        losses = find_losses(plan, totals({0: 4, 1: 2}), [START, final(0), lost(1, 3.0), move, halt])
+        assert losses.missed == sum(3.0 < due_s < 5.0 for due_s in due_times(plan, 1, 2)) == 10
+
+
+def test_lost_as_the_load_began(tmp_path: Path) -> None:
+    """The first moment is a moment: nothing can have been begun, and what was due until the take-over was missed."""
+    plan = plan_of(tmp_path)
+    losses = find_losses(plan, totals({0: 9}), [START, final(0), lost(1, 0.0), moved(1, 2.0, 0)])
+    assert (losses.unreported, losses.missed) == (0, 10)
+
+
+def test_a_lost_worker_without_users(tmp_path: Path) -> None:
+    """Nobody was missing, so there is no hole."""
+    plan = plan_of(tmp_path, changed("users = 10", "users = 1"))
+    move = {**moved(1, None), "users": 0}
+    losses = find_losses(plan, totals({0: 9}, turns=10), [START, final(0, 10), lost(1, 0.1), move])
+    assert (losses.stories, losses.unreported, losses.missed, losses.holes) == ((), 0, 0, ())
+    assert losses.compensated == ("worker-2 stopped answering 0.1 s into the load; it had no users",)
+
+
+def test_an_heir_that_never_heard_of_it(tmp_path: Path) -> None:
+    """Nobody played the users, so the loss is not made good."""
+    never = {"event": "take_over_missed", "worker": 1, "name": "worker-2", "heir": "worker-1"}
+    losses = find_losses(plan_of(tmp_path), totals({0: 9, 1: 3}), [START, final(0), lost(1, 6.0), moved(1, 8.0, 0), never])
+    (story,) = losses.stories
+    assert story.endswith("; worker-1 never heard that it was to take users over")
+    assert not losses.compensated
+
+
+def test_an_heir_lost_before_its_turn_is_away_once(tmp_path: Path) -> None:
+    """A closed load of 10 s. Users of the first are away from 0 s to 8 s, through two losses; those of the second from 3 s."""
+    plan = plan_of(tmp_path, changed("users = 10", 'users = 10\nmodel = "closed"\nthink_time = ["2s", "3s"]'))
+    start = {"event": "start", "workers": {"0": "worker-1", "1": "worker-2", "2": "worker-3"}}
+    events = [start, final(2), lost(0, 2.0), moved(0, 5.0, 1), lost(1, 4.0), moved(1, 8.0, 2)]
+    first, second = (len(shard(10, worker, 3)) for worker in (0, 1))
+    away = find_losses(plan, totals({1: 2, 2: 9}), events).away
+    assert away == pytest.approx((first * 8 + second * 5) / (10 * 10))
+    halted = find_losses(plan, totals({1: 2, 2: 9}), [*events, {"event": "halt", "at_s": 4.0, "reason": "x"}]).away
+    assert halted == pytest.approx((first * 4 + second * 1) / (10 * 4))
