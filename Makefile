@@ -90,7 +90,7 @@ test: setup-dev ## all tests, on servers that they start themselves
 	@.venv/bin/python -m pytest -m alone
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
 
-test-hosts: setup-dev ## a run on four machines that are network namespaces, two minutes; as root
+test-hosts: setup-dev ## a run on four machines that are network namespaces, three minutes; as root
 	@TEST_HOSTS=1 .venv/bin/python -m pytest -rP tests/hosts
 
 test-containers: setup ## images and docker-compose.yml with real containers; root on Debian, ten minutes

@@ -1,7 +1,6 @@
 """The master's side: gives out the plan, starts the clock, and writes what comes back into the run's folder first."""
 
 import logging
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,12 +12,12 @@ from locust.runners import LocalRunner
 from loadtests.engine import messages
 from loadtests.engine.absence import GONE, AbsenceWatch
 from loadtests.engine.clocks import SteadyClock
+from loadtests.engine.doing import Doing
 from loadtests.engine.gate import GatedMaster
 from loadtests.engine.members import Member, nodes_in_order, places_of
 from loadtests.engine.record import Record
 from loadtests.engine.takeover import TakeOvers
 from loadtests.engine.whereabouts import unique_names
-from loadtests.errors import RunError
 from loadtests.exitcodes import ExitCode
 from loadtests.measure.snapshot import Snapshot
 from loadtests.measure.window import Window
@@ -53,7 +52,7 @@ class Collector:
         folder: RunFolder,
         sealed: Callable[[Window], None] = lambda _: None,
     ) -> None:
-        self._environment, self._runner = environment, runner
+        self._runner = runner
         self._plan, self._host, self._folder = plan, host, folder
         self._clock = SteadyClock()
         """By which the run goes: the start of the load, and what workers' clocks are compared with."""
@@ -67,7 +66,7 @@ class Collector:
         self._halted = False
         self._halted_s: float | None = None
         self._closed = False
-        self._over = False
+        self._doing = Doing(environment, runner)
 
     def begin(self) -> None:
         """Give each worker its part of the plan. Users are spawned right after this."""
@@ -76,8 +75,8 @@ class Collector:
         for node, member in self._members.items():
             self._runner.send_message(messages.PLAN, {**whole, **place, "worker": member.worker}, node)
             member.clock.begin(partial(self._tell_ahead, member))
-        self._later(0, self._watch)
-        self._later(READY_WITHIN_S, self._give_up)
+        self._doing.later(0, self._watch)
+        self._doing.later(READY_WITHIN_S, self._give_up)
 
     def _tell_ahead(self, member: Member) -> None:
         """The worker's users may get their tokens, whose moments are the master's."""
@@ -102,7 +101,7 @@ class Collector:
 
     def _go_when_all_told(self, member: Member) -> None:
         member.told = True
-        if all(one.told for one in self._members.values()) and not self._over:
+        if all(one.told for one in self._members.values()) and not self._doing.over:
             self._go()
 
     def _on_snapshot(self, member: Member, data: dict[str, Any]) -> None:
@@ -171,7 +170,7 @@ class Collector:
     @property
     def over(self) -> bool:
         """Whether everything has been written."""
-        return self._over
+        return self._doing.over
 
     @property
     def _end_s(self) -> float:
@@ -181,8 +180,8 @@ class Collector:
 
     def halt(self, reason: str) -> None:
         """End the load now: no turn begins any more, what is in flight is drained."""
-        if not self._over:
-            self._safely(lambda: self._halt(reason))
+        if not self._doing.over:
+            self._doing.safely(lambda: self._halt(reason))
 
     def _halt(self, reason: str) -> None:
         if self._halted:
@@ -196,7 +195,7 @@ class Collector:
         self._folder.event("halt", at_s, reason=reason)
         self._halted_s = at_s
         self._runner.send_message(messages.HALT, {"at_s": at_s})
-        self._later(self._plan.scenario.load.drain, self._close)
+        self._doing.later(self._plan.scenario.load.drain, self._close)
 
     def _go(self) -> None:
         self._start_epoch = self._clock.now() + START_DELAY_S
@@ -208,7 +207,7 @@ class Collector:
         facts = {"users": users, "workers": names, "machines": machines, "clocks": clocks}
         self._folder.event("start", 0.0, epoch=self._start_epoch, **facts)
         load = self._plan.scenario.load
-        self._later(START_DELAY_S + load.total_s + load.drain, self._close)
+        self._doing.later(START_DELAY_S + load.total_s + load.drain, self._close)
         self._send_go()
 
     def _send_go(self) -> None:
@@ -216,12 +215,12 @@ class Collector:
         waiting = [one for one in self._members.values() if one.received < 0 and not (one.ahead or one.final or one.lost)]
         for member in waiting:
             self._runner.send_message(messages.GO, {"start": self._start_epoch, "ahead_s": member.ahead_s}, member.node)
-        if waiting and not (self._over or self._closed):
-            self._later(START_DELAY_S + GO_AGAIN_S, self._send_go)
+        if waiting and not (self._doing.over or self._closed):
+            self._doing.later(START_DELAY_S + GO_AGAIN_S, self._send_go)
 
     def _close(self) -> None:
         """The drain is over; soon after, whoever has not reported its end is lost."""
-        if self._over:
+        if self._doing.over:
             return
         self._closed = True
         self._runner.send_message(messages.CLOSE, {})
@@ -237,7 +236,7 @@ class Collector:
 
     def _give_up(self) -> None:
         """Workers that are not ready by now will not be."""
-        if self._start_epoch is None and not self._over:
+        if self._start_epoch is None and not self._doing.over:
             names = ", ".join(member.name for member in self._members.values() if not member.told)
             self._not_ready(names, f"users had no token within {READY_WITHIN_S:.0f} s")
 
@@ -248,7 +247,7 @@ class Collector:
     def _watch(self) -> None:
         silence_s = self._plan.scenario.health.silence
         absences = AbsenceWatch(self._runner, silence_s, self._do_without, self._heard_again)
-        absences.watch(tuple(self._members.values()), lambda: self._over)
+        absences.watch(tuple(self._members.values()), lambda: self._doing.over)
 
     def _heard_again(self, member: Member, silent_s: float) -> None:
         if self._start_epoch is not None:  # before, it was making its users
@@ -263,12 +262,12 @@ class Collector:
                 if member.name in names and not (member.final or member.lost):
                     self._do_without(member, GONE)
 
-        if not self._over:
-            self._later(SETTLE_S, lose)
+        if not self._doing.over:
+            self._doing.later(SETTLE_S, lose)
 
     def _do_without(self, member: Member, how: str) -> None:
         """Go on without a worker, if the scenario allows it and others are there; else end the load."""
-        if self._over:
+        if self._doing.over:
             return
         self._lose(member, how)
         if self._start_epoch is None:
@@ -292,36 +291,12 @@ class Collector:
             self._end(ExitCode.PASS)
 
     def _end(self, code: ExitCode) -> None:
-        if self._over:
+        if self._doing.over:
             return
-        self._over = True
+        self._doing.over = True  # first, for writing may fail
         self._record.close()
         self._folder.event("stop", self._now())
-        self._quit(code)
-
-    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
-        gevent.spawn_later(delay_s, self._safely, action)
-
-    def _safely(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except RunError as error:
-            self._fatal(error)
-        except Exception as error:
-            log.exception("the master failed")
-            self._fatal(RunError(f"the master failed: {type(error).__name__}: {error}"))
-
-    def _fatal(self, error: RunError) -> None:
-        """The run's folder cannot be written: stop at once and say so on the last line of the log."""
-        self._over = True
-        print(f"loadtest: fatal: {error}", file=sys.stderr, flush=True)
-        self._quit(ExitCode.INVALID)
-
-    def _quit(self, code: ExitCode) -> None:
-        """Leave Locust; its web UI stays for whoever looks at it."""
-        self._environment.process_exit_code = int(code)
-        headless = self._environment.parsed_options is not None and self._environment.parsed_options.headless
-        gevent.spawn(self._runner.quit if headless else self._runner.stop)
+        self._doing.quit(code)
 
     def _now(self) -> float | None:
         return None if self._start_epoch is None else round(self._clock.now() - self._start_epoch, 3)
@@ -337,5 +312,5 @@ class Collector:
             messages.FINAL: self._on_final,
         }
         member = self._members.get(node)
-        if not self._over and member is not None:
-            self._safely(lambda: handlers[kind](member, data))
+        if not self._doing.over and member is not None:
+            self._doing.safely(lambda: handlers[kind](member, data))

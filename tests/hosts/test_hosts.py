@@ -177,3 +177,24 @@ def test_cut_off_for_ever(lab: Lab, out: Path, tmp_path: Path) -> None:
     assert ledger["balanced"] and ledger["unreported"] > 0
     assert _end(workers[0])[0] == _end(workers[2])[0] == 0
     print(f"cut off for ever: exit code 3, worker's too; lost: {lost['how']}; unreported: {ledger['unreported']}")
+
+
+def test_cut_off_for_ever_and_compensated(lab: Lab, out: Path, tmp_path: Path) -> None:
+    """Where the scenario allows it the two others take the users over, and the run passes with its hole counted."""
+    scenario = _scenario(tmp_path, "30s", silence="4s")
+    scenario.write_text(scenario.read_text().replace("[health]", '[health]\nlost_worker = "compensate"\noffered = "85%"'))
+    run = lab.run(scenario, out, "--remote-workers", str(WORKERS))
+    workers = [lab.worker(number, out) for number in range(1, WORKERS + 1)]
+    wait_for(run, out, 3)
+    lab.cut(2)
+    code, said = _end(run)
+    assert code == 0, said
+    assert [_end(worker)[0] for worker in workers] == [0, 3, 0]
+    (moved,) = _events(out, "users_taken_over")
+    assert (moved["name"], moved["users"], len(moved["heirs"])) == ("host-2", 10, 2)
+    ledger = _json(out, "ledger.json")
+    assert ledger["balanced"]
+    # Ten users at one turn a second: of silence, of the time until the others are ready, and of the seconds around them.
+    assert 50 <= ledger["unreported"] + ledger["missed"] <= 120
+    (note,) = [note for note in _json(out, "verdict.json")["notes"] if "taken over" in note]
+    print(f"cut off for ever, compensated: exit code 0; {note}")
