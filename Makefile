@@ -83,10 +83,9 @@ validate: setup ## check every scenario file
 	@$(RUN) validate scenarios/*.toml
 
 # Most tests wait for something most of the time, so two at once take little more than half of the time, on any machine.
-# In the order of their folders: the long ones come first, so that neither worker has much to do when the other is done.
 test: setup-dev ## all tests, on servers that they start themselves
 	@sh scripts/install_packages.sh nginx:nginx-light openssl:openssl influxd:influxdb chromium:chromium
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "not alone"
 	@.venv/bin/python -m pytest -m alone
 	@$(RUN) servers --cwd backend -- .venv/bin/python -m pytest
 

@@ -28,7 +28,7 @@ PAGE = HERE.parent / "docs" / "big-loads.md"
 
 
 def main() -> None:
-    """Measure each number of workers ROUNDS times, and write the medians and the line through them."""
+    """Measure each number of workers a few times, and write the medians and the line through them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="the median of so many counts (default: 3)")
     parser.add_argument("--seconds", type=int, default=15, help="of load in each (default: 15)")

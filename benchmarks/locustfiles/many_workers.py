@@ -48,7 +48,7 @@ class FakeWorker:
             if message.type == messages.PLAN:
                 self.worker = message.data["worker"]
                 self._recorder = Recorder(self.worker)
-                self._tell(messages.READY, {"worker": self.worker, "name": self._id, "users": 1, "trouble": None})
+                self._tell(messages.READY, {"worker": self.worker, "users": 1, "trouble": None})
             elif message.type == messages.CLOCK:
                 self._tell(messages.TIME, {"worker": self.worker, "asked": message.data["asked"], "clock": time.time()})
             elif message.type == "spawn":
@@ -75,7 +75,6 @@ class FakeWorker:
         recorder = self._recorder
         final = {
             "worker": self.worker,
-            "name": self._id,
             "snapshots": recorder.snapshots,
             "counts": recorder.total_counts.to_json(),
             "ok": recorder.total_ok,

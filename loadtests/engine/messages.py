@@ -4,13 +4,13 @@ master -> worker   plan   {plan, host, worker, workers, folder, run_id}   before
 master -> worker   clock  {asked}                            what does your clock say? before and after the load
 worker -> master   time   {asked, clock}                     the question's moment, and the worker's own
 master -> worker   ahead  {ahead_s}                          so far your clock is ahead of mine: users may get their tokens
-worker -> master   ready  {worker, name, users, trouble}     every user has its token
+worker -> master   ready  {worker, users, trouble}           every user has its token
 master -> worker   go     {start, ahead_s}                   the load starts at this moment of the master's epoch
 worker -> master   snapshot                                  once a second
 master -> worker   received {number, final, halted_s, closed}   all snapshots up to this one have arrived; halt, close
 master -> worker   halt   {at_s}                             no turn due later begins
 master -> worker   close                                     the drain is over
-worker -> master   fault  {name, trouble}                    the worker cannot go on
+worker -> master   fault  {trouble}                          the worker cannot go on
 master -> worker   take   {number, users, from_s}            play these users too, from then on: their worker is lost
 worker -> master   taken  {number}                           it will
 worker -> master   final                                     every user has had its turns; totals

@@ -92,10 +92,10 @@ class Reporter:
             except LoadtestError as error:
                 self._environment.process_exit_code = int(error.exit_code)
                 print(f"loadtest: {self._name}: {error}", file=sys.stderr, flush=True)
-                self._send(messages.FAULT, {"name": self._name, "trouble": str(error)})
+                self._send(messages.FAULT, {"trouble": str(error)})
             except Exception as error:
                 log.exception("a message could not be handled")
-                self._send(messages.FAULT, {"name": self._name, "trouble": f"{type(error).__name__}: {error}"})
+                self._send(messages.FAULT, {"trouble": f"{type(error).__name__}: {error}"})
 
         return listener
 
@@ -122,7 +122,7 @@ class Reporter:
         gc.collect()
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, NEVER)
-        self._send(messages.READY, {"name": self._name, "users": crew.size, "trouble": crew.trouble})
+        self._send(messages.READY, {"users": crew.size, "trouble": crew.trouble})
 
     def _on_clock(self, data: dict[str, Any]) -> None:
         self._send(messages.TIME, {"asked": data["asked"], "clock": self._clock.now()})
@@ -180,7 +180,7 @@ class Reporter:
 
     def _all_taken_over(self, crew: Crew) -> None:
         if crew.trouble:
-            self._send(messages.FAULT, {"name": self._name, "trouble": crew.trouble})
+            self._send(messages.FAULT, {"trouble": crew.trouble})
 
     @property
     def silence_s(self) -> float:
@@ -235,7 +235,7 @@ class Reporter:
             self._accepted.append(crew.recorder.take_accepted())
         except RunError as error:
             self._accepted = None
-            self._send(messages.FAULT, {"name": self._name, "trouble": str(error)})
+            self._send(messages.FAULT, {"trouble": str(error)})
 
     def _repeat(self, older_than_s: float) -> None:
         now = time.monotonic()
@@ -267,7 +267,6 @@ class Reporter:
         self._snapshot(crew)
         recorder = crew.recorder
         final = {
-            "name": self._name,
             "snapshots": recorder.snapshots,
             "counts": recorder.total_counts.to_json(),
             "ok": recorder.total_ok,

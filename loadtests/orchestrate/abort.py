@@ -88,6 +88,8 @@ class AbortWatch:
         for event in self._events.read():
             if event["event"] == "worker_lost":  # written before the windows that are sealed without it
                 self._lost[event["worker"]] = math.inf
+            elif event["event"] == "users_taken_over" and not event["users"]:  # nobody misses anybody
+                self._lost.pop(event["worker"], None)
             elif event["event"] == "users_taken_over" and event["from_s"] is not None:
                 self._lost[event["worker"]] = event["from_s"]
 

@@ -199,3 +199,11 @@ def test_a_hole_is_no_low_rate(tmp_path: Path, from_s: float | None, aborts: boo
     run.folder.event("users_taken_over", 2.5, worker=7, name="worker-8", users=3, from_s=from_s, heirs=[0])
     windows = [listed(number, 10) for number in range(6)]
     assert (abort_of(run, *windows) is not None) == aborts
+
+
+def test_a_worker_without_users_makes_no_hole(tmp_path: Path) -> None:
+    """When it is lost, a low rate ends the load as if it had never been there."""
+    run = run_asking(tmp_path, "rate >= 50/s")
+    run.folder.event("worker_lost", 2.5, worker=7, name="worker-8", how="stopped answering")
+    run.folder.event("users_taken_over", 2.5, worker=7, name="worker-8", users=0, from_s=None, heirs=[])
+    assert abort_of(run, *(listed(number, 10) for number in range(5))) is not None
